@@ -1,0 +1,21 @@
+import type { Cacheable } from './cacheable.js'
+import { jsonDifference } from './json.js'
+import { cacherByName } from './registry.js'
+
+/**
+ * The cacher for a value when none is named: `text` for a string, `bytes` for a Uint8Array, `tensor` for typed arrays with a
+ * shape, `json` for what JSON gives back equal, `msgpack` for the rest.
+ */
+export async function chooseCacher(value: unknown): Promise<Cacheable<unknown, unknown>> {
+  return cacherByName(cacherNameFor(value))
+}
+
+function cacherNameFor(value: unknown): string {
+  if (typeof value === 'string' && value.isWellFormed()) return 'text'
+  if (value instanceof Uint8Array) return 'bytes'
+  if (value !== null && typeof value === 'object') {
+    const { data, shape, dims } = value as { data?: unknown; shape?: unknown; dims?: unknown }
+    if (ArrayBuffer.isView(data) && (Array.isArray(shape) || Array.isArray(dims))) return 'tensor'
+  }
+  return jsonDifference(value, 'value') === undefined ? 'json' : 'msgpack'
+}

@@ -1,0 +1,53 @@
+/**
+ * What keeps a value from coming back equal from JSON, as `<path> is <what>`; undefined when nothing does.
+ *
+ * Refused: undefined, NaN, infinities, −0, bigint, functions, symbols, dates, Maps, Sets, typed arrays, class instances, holes,
+ * `toJSON`, cycles, an own `__proto__` key.
+ */
+export function jsonDifference(value: unknown, path: string, above: Set<object> = new Set()): string | undefined {
+  switch (typeof value) {
+    case 'string':
+      return value.isWellFormed() ? undefined : `${path} holds half of a surrogate pair`
+    case 'boolean':
+      return undefined
+    case 'number':
+      if (!Number.isFinite(value)) return `${path} is ${value}`
+      return Object.is(value, -0) ? `${path} is -0` : undefined
+    case 'object':
+      return value === null ? undefined : objectDifference(value, path, above)
+    default:
+      return `${path} is ${typeof value === 'undefined' ? 'undefined' : `a ${typeof value}`}`
+  }
+}
+
+function objectDifference(value: object, path: string, above: Set<object>): string | undefined {
+  if (above.has(value)) return `${path} refers back to an object that contains it`
+  const isArray = Array.isArray(value)
+  const prototype: unknown = Object.getPrototypeOf(value)
+  if (prototype !== (isArray ? Array.prototype : Object.prototype)) {
+    return prototype === null
+      ? `${path} is an object without a prototype`
+      : `${path} is ${article((value.constructor?.name as string | undefined) ?? 'class instance')}`
+  }
+  if (Object.getOwnPropertySymbols(value).length > 0) return `${path} has symbol keys`
+  if (typeof (value as { toJSON?: unknown }).toJSON === 'function') return `${path} has a toJSON method`
+  above.add(value)
+  try {
+    const keys = Object.keys(value)
+    if (isArray && keys.length !== value.length)
+      return `${path} is a sparse array, or has properties besides its elements`
+    for (const key of keys) {
+      if (key === '__proto__') return `${path} has a key __proto__`
+      const at = isArray ? `${path}[${key}]` : `${path}.${key}`
+      const difference = jsonDifference((value as Record<string, unknown>)[key], at, above)
+      if (difference !== undefined) return difference
+    }
+    return undefined
+  } finally {
+    above.delete(value)
+  }
+}
+
+function article(name: string): string {
+  return `${/^[AEIOU]/.test(name) ? 'an' : 'a'} ${name}`
+}

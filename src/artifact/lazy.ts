@@ -1,0 +1,192 @@
+import * as fs from 'node:fs'
+import * as path from 'node:path'
+import { CurioError, NotFoundError } from '../errors.js'
+import { identity } from '../identity/canonical.js'
+import type { Digest } from '../identity/digest.js'
+import type { ArtifactFile, Entry } from '../store/entry.js'
+import { FolderBlobs } from '../store/folder-blobs.js'
+import type { EntryStore } from '../store/store.js'
+import { leadsTo, sidecar, viewName } from '../store/views.js'
+import type { Cacheable } from './cacheable.js'
+import { filesOf, layOut, type Packed, scratch, unpack, unpackSlice } from './pack.js'
+import { cacherByName } from './registry.js'
+
+/**
+ * A typed handle on an artifact whose value has not been loaded. It stays what it was when it was handed out: a later
+ * forced run does not change what it loads. It has no `then`, so an async function may return it.
+ */
+export interface Lazy<T = unknown> {
+  readonly name: string
+  /** What stands for the artifact in the keys of what is computed from it. */
+  readonly digest: Digest
+  /** Total size of its files. */
+  readonly bytes: number
+  /** Name of its cacher. */
+  readonly cacher: string
+  /** A line about the value, made when it was saved. */
+  readonly preview: string | undefined
+  /** The sidecar: everything the entry says about this artifact. */
+  readonly metadata: Readonly<Record<string, unknown>>
+  /** Reads, checks and decodes the value; each call gives a fresh one. */
+  load(signal?: AbortSignal): Promise<T>
+  /** Elements `start` to `end` along the first axis, reading and checking only what they touch, where the format allows it. */
+  slice(start: number, end: number): Promise<T>
+  /**
+   * A read-only file with the right extension, for an external program; the folder, for an artifact without a main file.
+   * Checked before it is given out. Valid until the artifact is evicted, or for the life of this process.
+   */
+  readonly path: string
+}
+
+/** How a handle gets its bytes back when they are gone. */
+export type Recover = () => Promise<ArtifactHandle<unknown>>
+
+/** The one implementation of `Lazy`. */
+export class ArtifactHandle<T> implements Lazy<T> {
+  #packed: Packed
+  readonly #entry: Entry
+  readonly #store: EntryStore | undefined
+  readonly #cacher: Cacheable<unknown, unknown> | undefined
+  readonly #recover: Recover | undefined
+  #laidOut: string | undefined
+
+  constructor(
+    packed: Packed,
+    entry: Entry,
+    about: {
+      store?: EntryStore | undefined
+      cacher?: Cacheable<unknown, unknown> | undefined
+      recover?: Recover | undefined
+    } = {},
+  ) {
+    this.#packed = packed
+    this.#entry = entry
+    this.#store = about.store
+    this.#cacher = about.cacher
+    this.#recover = about.recover
+  }
+
+  get name(): string {
+    return this.#packed.artifact.name
+  }
+  get digest(): Digest {
+    return this.#packed.artifact.digest
+  }
+  get bytes(): number {
+    return this.#packed.artifact.bytes
+  }
+  get cacher(): string {
+    return this.#packed.artifact.cacher
+  }
+  get preview(): string | undefined {
+    return this.#packed.artifact.preview
+  }
+  get metadata(): Readonly<Record<string, unknown>> {
+    return sidecar(this.#entry, this.#packed.artifact)
+  }
+  /** Key text of the entry it belongs to. */
+  get key(): string {
+    return this.#entry.key
+  }
+  get packed(): Packed {
+    return this.#packed
+  }
+
+  [identity](): readonly [string, unknown] {
+    return ['curio/artifact', this.digest]
+  }
+
+  async load(signal?: AbortSignal): Promise<T> {
+    return this.#withBytes(async () => {
+      const cacher = this.#cacher ?? (await cacherByName(this.cacher))
+      return (await unpack(this.#packed, cacher, this.metadata, signal)) as T
+    })
+  }
+
+  async slice(start: number, end: number): Promise<T> {
+    return this.#withBytes(async () => {
+      const cacher = this.#cacher ?? (await cacherByName(this.cacher))
+      return (await unpackSlice(this.#packed, cacher, start, end)) as T
+    })
+  }
+
+  /** A value whose bytes are gone is a miss: it is computed again, once. */
+  async #withBytes<V>(use: () => Promise<V>): Promise<V> {
+    try {
+      return await use()
+    } catch (error) {
+      if (this.#recover === undefined || !CurioError.is(error, 'ERR_NOT_FOUND')) throw error
+      const again = await this.#recover()
+      this.#packed = again.packed
+      this.#laidOut = undefined
+      return use()
+    }
+  }
+
+  get path(): string {
+    const { artifact, blobs } = this.#packed
+    const files = artifact.files
+    const main = files?.find((file) => file.role === viewName(artifact))
+    if (main !== undefined && blobs instanceof FolderBlobs && this.#store !== undefined) {
+      if (!blobs.verifyNow(main.sha256, main.bytes)) throw this.#gone()
+      const view = path.join(this.#store.dirOf(this.#entry.key), main.role)
+      if (files!.length === 1 && leadsTo(view, this.#store.folder, main.sha256)) return view
+    }
+    if (files === undefined || !(blobs instanceof FolderBlobs)) {
+      throw new CurioError(`artifact ${artifact.name} cannot be handed out as a path at once`, {
+        hint: 'use `await handle.toPath()`',
+      })
+    }
+    this.#laidOut ??= layOutNow(files, blobs, () => this.#gone())
+    return main === undefined ? path.join(this.#laidOut, artifact.name) : path.join(this.#laidOut, main.role)
+  }
+
+  /** `path`, for every artifact: also those of very many files, or of a store that could not be written. Recomputes what is gone. */
+  async toPath(): Promise<string> {
+    return this.#withBytes(async () => {
+      if (this.#packed.artifact.files !== undefined && this.#packed.blobs instanceof FolderBlobs) return this.path
+      const { artifact } = this.#packed
+      if (this.#laidOut === undefined) {
+        const dir = scratch()
+        await layOut(this.#packed, await this.files(), dir)
+        this.#laidOut = dir
+      }
+      const main = path.join(this.#laidOut, viewName(artifact))
+      return fs.existsSync(main) ? main : path.join(this.#laidOut, artifact.name)
+    })
+  }
+
+  /** Its files: role, size, SHA-256. */
+  async files(): Promise<readonly ArtifactFile[]> {
+    return filesOf(this.#packed)
+  }
+
+  #gone(): NotFoundError {
+    return new NotFoundError(`the bytes of artifact ${this.name} of ${this.key}`, this.#store?.folder ?? 'memory', {
+      hint: 'they were evicted, or found damaged and set aside: run the stage again',
+    })
+  }
+}
+
+function layOutNow(files: readonly ArtifactFile[], blobs: FolderBlobs, gone: () => NotFoundError): string {
+  const dir = scratch()
+  for (const file of files) {
+    if (!blobs.verifyNow(file.sha256, file.bytes)) throw gone()
+    const at = path.join(dir, ...file.role.split('/'))
+    fs.mkdirSync(path.dirname(at), { recursive: true })
+    try {
+      fs.symlinkSync(blobs.path(file.sha256), at)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EPERM') throw error
+      fs.copyFileSync(blobs.path(file.sha256), at)
+    }
+  }
+  return dir
+}
+
+/** True for a handle, of this copy of the package or another. */
+export function isLazy(value: unknown): value is Lazy {
+  if (value === null || typeof value !== 'object' || !(identity in value)) return false
+  const { load, slice } = value as Partial<Lazy>
+  return typeof load === 'function' && typeof slice === 'function'
+}

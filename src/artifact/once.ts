@@ -1,0 +1,186 @@
+/**
+ * The one path from a key to values, the same for a stage, a task, an item and a step: look up → lock → look again → compute → encode →
+ * blobs → entry. Whatever becomes of the cache on the way, a computed value is returned.
+ */
+import { CurioError, ReadOnlyError, StoreIOError } from '../errors.js'
+import type { Key } from '../identity/key.js'
+import type { Artifact, Entry } from '../store/entry.js'
+import { MemoryBlobs } from '../store/memory-blobs.js'
+import type { Committed, Lookup, MissReason } from '../store/store.js'
+import type { Cacheable } from './cacheable.js'
+import { chooseCacher } from './choose.js'
+import { ArtifactHandle, type Recover } from './lazy.js'
+import { type Packed, pack, stillValid } from './pack.js'
+import type { Store } from './store.js'
+
+/** Cache policy, as exca has it: `force` computes again, `read-only` never computes. */
+export type Mode = 'cached' | 'force' | 'read-only'
+
+/** What to obtain, and how to make it when it is not there. */
+export interface Request {
+  readonly key: Key
+  /** Outputs in their order, with the cacher named for each; undefined: chosen by value. */
+  readonly outputs: ReadonlyMap<string, Cacheable<unknown, unknown> | undefined>
+  readonly mode: Mode
+  /** Made once per forced run; an entry that carries it counts as done. */
+  readonly token?: string | undefined
+  readonly deterministic?: boolean | undefined
+  readonly signal?: AbortSignal | undefined
+  /** Looks at a stored entry before it counts as a hit; throws to refuse the run, returns false for a miss. */
+  accept?(entry: Entry): boolean
+  /** Computes all outputs. `files` are further artifacts, made already. */
+  compute(): Promise<{ values: ReadonlyMap<string, unknown>; files?: readonly Packed[]; cacheable?: boolean }>
+  /** What the entry says beside its artifacts. */
+  describe(seconds: number): Omit<Entry, 'key' | 'hash' | 'material' | 'artifacts' | 'token'>
+  /** Called when computing begins, after locks and looks. */
+  onCompute?(reason: MissReason | 'forced' | 'invalid'): void
+}
+
+/** How a result came to be there. `uncached`: computed, but the store could not keep it; `reason` says why. */
+export interface Obtained {
+  readonly how: 'loaded' | 'computed' | 'uncached'
+  readonly entry: Entry
+  readonly handles: ReadonlyMap<string, ArtifactHandle<unknown>>
+  readonly seconds: number
+  readonly commit?: Committed['outcome']
+  readonly reason?: string
+}
+
+/** Obtains the outputs of a computation: from the store, or by computing them at most once. */
+export async function obtain(store: Store, request: Request, recovering = false): Promise<Obtained> {
+  const { key, mode, token, signal } = request
+  const started = performance.now()
+  let reason: MissReason | 'forced' | 'invalid' = 'absent'
+  let mustReplace = false
+
+  const look = async (): Promise<Obtained | undefined> => {
+    const found = await lookup(store, key)
+    if (found === 'collision') return undefined
+    if (!found.hit) {
+      reason = found.reason
+      return undefined
+    }
+    if (mode === 'force' && (token === undefined || found.entry.token !== token)) {
+      reason = 'forced'
+      return undefined
+    }
+    if (request.accept?.(found.entry) === false) return undefined
+    const handles = handlesOf(store, found.entry, request)
+    for (const handle of handles.values()) {
+      const cacher = request.outputs.get(handle.name)
+      if (cacher !== undefined && !(await stillValid(handle.packed, cacher, handle.metadata))) {
+        reason = 'invalid'
+        mustReplace = true
+        return undefined
+      }
+    }
+    if (!recovering) await store.refreshViews(found.entry)
+    return { how: 'loaded', entry: found.entry, handles, seconds: (performance.now() - started) / 1000 }
+  }
+
+  const hit = await look()
+  if (hit !== undefined) return hit
+  if (mode === 'read-only')
+    throw new ReadOnlyError(key.text, `nothing usable is stored (${reason}), and mode is read-only`)
+  return store.once(
+    key,
+    look,
+    async () => {
+      request.onCompute?.(reason)
+      return compute(store, request, mode === 'force' || mustReplace)
+    },
+    signal,
+  )
+}
+
+async function lookup(store: Store, key: Key): Promise<Lookup | 'collision'> {
+  try {
+    return await store.lookup(key)
+  } catch (error) {
+    // Another computation has this place: compute, and return uncached (the commit says so).
+    if (CurioError.is(error, 'ERR_KEY_COLLISION')) return 'collision'
+    throw error
+  }
+}
+
+/** Handles on an entry's artifacts; one whose bytes turn out to be gone computes them again. */
+function handlesOf(store: Store, entry: Entry, request: Request): Map<string, ArtifactHandle<unknown>> {
+  return new Map(
+    entry.artifacts.map((artifact) => {
+      const recover: Recover = async () => {
+        const again = await obtain(
+          store,
+          { ...request, mode: request.mode === 'force' ? 'cached' : request.mode },
+          true,
+        )
+        return again.handles.get(artifact.name)!
+      }
+      const cacher = request.outputs.get(artifact.name)
+      return [artifact.name, new ArtifactHandle({ artifact, blobs: store.blobs }, entry, { store, cacher, recover })]
+    }),
+  )
+}
+
+async function compute(store: Store, request: Request, force: boolean): Promise<Obtained> {
+  const { key, signal, token } = request
+  const started = performance.now()
+  const { values, files = [], cacheable = true } = await request.compute()
+  const seconds = (performance.now() - started) / 1000
+  signal?.throwIfAborted()
+
+  const packAll = async (blobs: Store['blobs'] | MemoryBlobs): Promise<Packed[]> => {
+    const packed: Packed[] = []
+    for (const [name, cacher] of request.outputs) {
+      const value = values.get(name)
+      packed.push(await pack(blobs, name, cacher ?? (await chooseCacher(value)), value, signal))
+    }
+    return [...packed, ...files]
+  }
+  const entryWith = (packed: readonly Packed[]): Entry => ({
+    ...request.describe(seconds),
+    key: key.text,
+    hash: key.hash,
+    material: key.material,
+    ...(token === undefined ? {} : { token }),
+    artifacts: packed.map(({ artifact }) => artifact) as Artifact[],
+  })
+  const uncached = async (why: string, packed?: readonly Packed[]): Promise<Obtained> => {
+    const kept = packed ?? (await packAll(new MemoryBlobs()))
+    const entry = entryWith(kept)
+    const handles = new Map(
+      kept.map((one) => [
+        one.artifact.name,
+        new ArtifactHandle(one, entry, { cacher: request.outputs.get(one.artifact.name) }),
+      ]),
+    )
+    store.events.emit({ kind: 'put-failed', key: key.text, reason: why })
+    return { how: 'uncached', entry, handles, seconds, reason: why }
+  }
+
+  if (store.readOnly) return uncached('the store is open read-only')
+  if (!cacheable) return uncached('an input file changed while it was computed')
+  let packed: Packed[] | undefined
+  try {
+    packed = await packAll(store.blobs)
+    const done = await store.commit(key, entryWith(packed), {
+      force,
+      deterministic: request.deterministic ?? false,
+      restore: async () => {
+        await packAll(store.blobs)
+      },
+    })
+    if (done.outcome === 'newer') return await uncached('a newer version of curio stored its own result there', packed)
+    return {
+      how: 'computed',
+      entry: done.entry,
+      handles: handlesOf(store, done.entry, request),
+      seconds,
+      commit: done.outcome,
+    }
+  } catch (error) {
+    if (CurioError.is(error, 'ERR_KEY_COLLISION')) return uncached(error.message, packed)
+    if (!(error instanceof StoreIOError)) throw error
+    // Disk full, no right to write, a failing disk: the run goes on with what was computed.
+    return uncached(error.message)
+  }
+}

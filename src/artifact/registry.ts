@@ -1,0 +1,37 @@
+import { DeclarationError, UnknownCacherError } from '../errors.js'
+import type { Cacheable, CacherClass } from './cacheable.js'
+import { cacherIdentity, cacherInstance } from './cacheable.js'
+
+type Loader = () => Promise<CacherClass>
+
+/** curio's own cachers, by the name their artifacts carry; loaded when first needed. The one arrow that points up, and only by name. */
+const builtIn: Readonly<Record<string, Loader>> = {
+  json: async () => (await import('../../cachers/json.js')).JsonCacher,
+  msgpack: async () => (await import('../../cachers/msgpack.js')).MsgpackCacher,
+  text: async () => (await import('../../cachers/text.js')).TextCacher,
+  bytes: async () => (await import('../../cachers/bytes.js')).BytesCacher,
+  tensor: async () => (await import('../../cachers/tensor.js')).TensorCacher,
+  'file-reference': async () => (await import('../../cachers/file-reference.js')).FileReferenceCacher,
+}
+
+const registered = new Map<string, CacherClass>()
+
+/** Makes a cacher class of your own known by its name, so that `store.load(key)` and `curio cat` can find it. */
+export function registerCacher(Class: CacherClass<unknown, never>): void {
+  const { name } = cacherIdentity(Class)
+  const known = registered.get(name)
+  // A class of the same source is the same module loaded twice, not another cacher.
+  if (known !== undefined && known !== Class && String(known) !== String(Class)) {
+    throw new DeclarationError(`two cacher classes are called ${name}`, {
+      hint: 'give one `static readonly cacherName`',
+    })
+  }
+  registered.set(name, Class as CacherClass)
+}
+
+/** The cacher that artifacts of this name were written by. */
+export async function cacherByName(name: string): Promise<Cacheable<unknown, unknown>> {
+  const Class = registered.get(name) ?? (Object.hasOwn(builtIn, name) ? await builtIn[name]!() : undefined)
+  if (Class === undefined) throw new UnknownCacherError(name, [...Object.keys(builtIn), ...registered.keys()].sort())
+  return cacherInstance(Class)
+}

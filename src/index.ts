@@ -1,0 +1,6 @@
+export { Cacheable, Codec, callable } from './artifact/cacheable.js'
+export { registerCacher } from './artifact/registry.js'
+export { Store } from './artifact/store.js'
+export * from './errors.js'
+export { canonical, identity, OrderedMap } from './identity/canonical.js'
+export type { Digest } from './identity/digest.js'

@@ -1,6 +1,68 @@
-export { Cacheable, Codec, callable } from './artifact/cacheable.js'
+/**
+ * curio: a content-addressed artifact store, and stages that never compute the same thing twice.
+ *
+ * ```ts
+ * import { Config, Experiment, stage } from 'curio'
+ * import { JsonCacher } from 'curio/cachers'
+ * import { z } from 'zod'
+ *
+ * class Params extends Config({ seed: z.int().default(0) }) {}
+ *
+ * const draw = stage({ params: Params, outputs: { numbers: JsonCacher } }, async function draw(record) {
+ *   return { numbers: [record.params.seed, record.params.seed + 1] }
+ * })
+ *
+ * const record = await new Experiment({ name: 'first', store: './.curio' }).run(new Params({ seed: 3 }), [draw])
+ * console.log(await record.get('numbers'))
+ * ```
+ */
+export {
+  type ByteSource,
+  Cacheable,
+  type CacherClass,
+  type CacherOptions,
+  type CacherSpec,
+  Codec,
+  callable,
+  type Encoded,
+  type Json,
+} from './artifact/cacheable.js'
+export { type ArtifactHandle, isLazy } from './artifact/lazy.js'
+export type { Mode } from './artifact/once.js'
 export { registerCacher } from './artifact/registry.js'
-export { Store } from './artifact/store.js'
+export { type LoadOptions, type Saved, type SaveOptions, Store } from './artifact/store.js'
 export * from './errors.js'
-export { canonical, identity, OrderedMap } from './identity/canonical.js'
-export type { Digest } from './identity/digest.js'
+export type { StageContext } from './experiment/context.js'
+export { Experiment, type ExperimentOptions, type RunOptions } from './experiment/experiment.js'
+export { type HandleOf, StageRecord } from './experiment/record.js'
+export type { StageRun } from './experiment/report.js'
+export {
+  Lazy,
+  lazy,
+  type ObjectOptions,
+  type PositionalOptions,
+  type StageOptions,
+  stage,
+  stageOf,
+} from './experiment/stage.js'
+export type * from './experiment/types.js'
+export { canonical, type Identified, identity, OrderedMap } from './identity/canonical.js'
+export {
+  type AnyConfigClass,
+  Config,
+  type ConfigClass,
+  type ConfigInput,
+  type ConfigInstance,
+  type ConfigShape,
+  isConfig,
+  type Picked,
+} from './identity/config.js'
+export { type Digest, sha256 } from './identity/digest.js'
+export { ignored, inputDir, inputFile } from './identity/marks.js'
+export type { BlobOptions, BlobSource, BlobStore, ByteRange } from './store/blobs.js'
+export type { BlobInfo } from './store/checksum.js'
+export type { Artifact, ArtifactFile, Entry } from './store/entry.js'
+export type { StoreCounts, StoreEvent, StoreEvents } from './store/events.js'
+export type { FolderBlobs } from './store/folder-blobs.js'
+export type { CommitOptions, Committed, EntryStore, Lookup, MissReason, StoreOptions } from './store/store.js'
+export type { Problem, VerifyOptions, VerifyReport } from './store/verify.js'

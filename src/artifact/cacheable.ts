@@ -177,6 +177,12 @@ export abstract class Cacheable<Loaded = unknown, Saved = Loaded> {
     return made
   }
 
+  /** What the value is called in messages: the artifact's name, or that of the file; `value` when there is neither. */
+  protected get label(): string {
+    if (this.place !== undefined) return this.place.name
+    return (this.options.path ?? this.options.overwritePath) === undefined ? 'value' : this.where().name
+  }
+
   /** The extension of the main file: the one asked for, else the cacher's own. */
   mainExtension(): string {
     return checkExtension(this.options.extension ?? this.extension)

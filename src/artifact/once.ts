@@ -10,7 +10,7 @@ import type { Committed, Lookup, MissReason } from '../store/store.js'
 import type { Cacheable } from './cacheable.js'
 import { chooseCacher } from './choose.js'
 import { ArtifactHandle, type Recover } from './lazy.js'
-import { type Packed, pack, stillValid } from './pack.js'
+import { type Packed, pack, packFolder, stillValid } from './pack.js'
 import type { Store } from './store.js'
 
 /** Cache policy, as exca has it: `force` computes again, `read-only` never computes. */
@@ -28,13 +28,25 @@ export interface Request {
   readonly signal?: AbortSignal | undefined
   /** Looks at a stored entry before it counts as a hit; throws to refuse the run, returns false for a miss. */
   accept?(entry: Entry): boolean
-  /** Computes all outputs. `files` are further artifacts, made already. */
-  compute(): Promise<{ values: ReadonlyMap<string, unknown>; files?: readonly Packed[]; cacheable?: boolean }>
+  /** Computes all outputs. `folder` holds further files for the entry. `cacheable` is asked when all is computed. */
+  compute(): Promise<Computed>
   /** What the entry says beside its artifacts. */
   describe(seconds: number): Omit<Entry, 'key' | 'hash' | 'material' | 'artifacts' | 'token'>
   /** Called when computing begins, after locks and looks. */
   onCompute?(reason: MissReason | 'forced' | 'invalid'): void
 }
+
+/** What a computation gives back. */
+export interface Computed {
+  readonly values: ReadonlyMap<string, unknown>
+  /** A folder whose files become part of the entry. */
+  readonly folder?: string | undefined
+  /** Why the result must not be stored, if so: an input changed under it. */
+  readonly uncacheable?: string | undefined
+}
+
+/** Name of the artifact that a folder of further files becomes. */
+export const extraFiles = '_files'
 
 /** How a result came to be there. `uncached`: computed, but the store could not keep it; `reason` says why. */
 export interface Obtained {
@@ -124,7 +136,7 @@ function handlesOf(store: Store, entry: Entry, request: Request): Map<string, Ar
 async function compute(store: Store, request: Request, force: boolean): Promise<Obtained> {
   const { key, signal, token } = request
   const started = performance.now()
-  const { values, files = [], cacheable = true } = await request.compute()
+  const { values, folder, uncacheable } = await request.compute()
   const seconds = (performance.now() - started) / 1000
   signal?.throwIfAborted()
 
@@ -134,7 +146,8 @@ async function compute(store: Store, request: Request, force: boolean): Promise<
       const value = values.get(name)
       packed.push(await pack(blobs, name, cacher ?? (await chooseCacher(value)), value, signal))
     }
-    return [...packed, ...files]
+    if (folder !== undefined) packed.push(await packFolder(blobs, extraFiles, folder, signal))
+    return packed
   }
   const entryWith = (packed: readonly Packed[]): Entry => ({
     ...request.describe(seconds),
@@ -158,7 +171,7 @@ async function compute(store: Store, request: Request, force: boolean): Promise<
   }
 
   if (store.readOnly) return uncached('the store is open read-only')
-  if (!cacheable) return uncached('an input file changed while it was computed')
+  if (uncacheable !== undefined) return uncached(uncacheable)
   let packed: Packed[] | undefined
   try {
     packed = await packAll(store.blobs)

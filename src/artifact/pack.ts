@@ -8,7 +8,7 @@ import { checkRoles } from '../identity/path.js'
 import type { BlobStore } from '../store/blobs.js'
 import { type Artifact, type ArtifactFile, artifactDigest, longList, parseList } from '../store/entry.js'
 import { FolderBlobs } from '../store/folder-blobs.js'
-import { type Cacheable, type Codec, cacherIdentity, isCodec, type Json } from './cacheable.js'
+import { type Cacheable, type Codec, cacherIdentity, isCacherSpec, isCodec, type Json } from './cacheable.js'
 import { jsonDifference } from './json.js'
 
 /** Blobs of an artifact and how to find out more about them. */
@@ -30,44 +30,79 @@ export async function pack(
   value: unknown,
   signal?: AbortSignal,
 ): Promise<Packed> {
-  const identity = cacherIdentity(cacher)
-  const used = isCodec(cacher) ? cacher.copy() : undefined
-  const { files, extra } =
-    used === undefined
-      ? await packFiles(blobs, name, cacher, value, signal)
-      : {
-          files: await packCodec(blobs, name, used as Codec<unknown, unknown>, value, signal),
-          extra: used.extraMetadata,
-        }
-  checkRoles(files.map((file) => file.role))
-  const options = cacher.decodingOptions()
-  faithful(identity.name, 'options', options)
-  faithful(identity.name, 'extraMetadata', extra)
-  const long = longList(files)
-  const { subdir, prefix, track } = cacher.options
-  const artifact: Artifact = {
-    name,
-    cacher: identity.name,
-    codec: identity.codec,
-    options: options as Artifact['options'],
-    extra: extra as Artifact['extra'],
+  const { files, extra } = isCacher(value)
+    ? {
+        files: await putFolder(blobs, path.dirname(value.getPath()), cacherIdentity(cacher).name, signal),
+        extra: value.extraMetadata,
+      }
+    : isCodec(cacher)
+      ? await packCodec(blobs, name, placedCodec(cacher, name), value, signal)
+      : await packFiles(blobs, name, cacher, value, signal)
+  const about = {
+    ...cacherIdentity(cacher),
+    options: cacher.decodingOptions(),
+    extra,
     extension: cacher.mainExtension(),
-    digest: artifactDigest({ cacher: identity.name, codec: identity.codec, options, extra, files }),
-    bytes: files.reduce((sum, file) => sum + file.bytes, 0),
-    preview: preview(value),
+  }
+  const { subdir, prefix, track } = cacher.options
+  const packed = await artifactOf(blobs, name, about, files, signal)
+  const view = { ...(subdir === undefined ? {} : { subdir }), ...(prefix === undefined ? {} : { prefix }) }
+  const artifact: Artifact = {
+    ...packed,
+    preview: isCacher(value) ? `${files.length} files` : preview(value),
     ...(track === false ? { track } : {}),
-    ...(subdir !== undefined || prefix !== undefined
-      ? { view: { ...(subdir === undefined ? {} : { subdir }), ...(prefix === undefined ? {} : { prefix }) } }
-      : {}),
-    ...(long === undefined
-      ? { files: [...files] }
-      : {
-          list: await blobs
-            .put(long, signal === undefined ? {} : { signal })
-            .then(({ bytes, sha256 }) => ({ bytes, sha256 })),
-        }),
+    ...(Object.keys(view).length > 0 ? { view } : {}),
   }
   return { artifact, blobs }
+}
+
+/** Saves every file below a folder as one artifact. */
+export async function packFolder(
+  blobs: BlobStore,
+  name: string,
+  folder: string,
+  signal?: AbortSignal,
+): Promise<Packed> {
+  const files = await putFolder(blobs, folder, name, signal)
+  const about = { name: 'directory', codec: 1, options: {}, extra: {}, extension: '' }
+  const artifact = await artifactOf(blobs, name, about, files, signal)
+  return { artifact: { ...artifact, preview: `${files.length} files` }, blobs }
+}
+
+async function artifactOf(
+  blobs: BlobStore,
+  name: string,
+  about: { name: string; codec: number; options: Record<string, Json>; extra: Record<string, Json>; extension: string },
+  files: readonly ArtifactFile[],
+  signal: AbortSignal | undefined,
+): Promise<Artifact> {
+  const { name: cacher, codec, options, extra, extension } = about
+  checkRoles(files.map((file) => file.role))
+  faithful(cacher, 'options', options)
+  faithful(cacher, 'extraMetadata', extra)
+  const long = longList(files)
+  const list = long === undefined ? undefined : await blobs.put(long, signal === undefined ? {} : { signal })
+  return {
+    name,
+    cacher,
+    codec,
+    options: options as Artifact['options'],
+    extra: extra as Artifact['extra'],
+    extension,
+    digest: artifactDigest({ cacher, codec, options, extra, files }),
+    bytes: files.reduce((sum, file) => sum + file.bytes, 0),
+    ...(list === undefined ? { files: [...files] } : { list: { bytes: list.bytes, sha256: list.sha256 } }),
+  }
+}
+
+/** A body may return the cacher itself, for an output whose files a program wrote in its place. */
+function isCacher(value: unknown): value is Cacheable<unknown, unknown> {
+  return value !== null && typeof value === 'object' && isCacherSpec(value)
+}
+
+/** A codec for one use. It needs no folder, only to know what its value is called. */
+function placedCodec(codec: Cacheable<unknown, unknown>, name: string): Codec<unknown, unknown> {
+  return codec.placedAt('', name) as Codec<unknown, unknown>
 }
 
 async function packCodec(
@@ -76,10 +111,10 @@ async function packCodec(
   codec: Codec<unknown, unknown>,
   value: unknown,
   signal: AbortSignal | undefined,
-): Promise<ArtifactFile[]> {
+): Promise<{ files: ArtifactFile[]; extra: Record<string, Json> }> {
   const encoded = await attempt(codec, 'save', () => codec.encode(value))
   const info = await blobs.put(encoded, signal === undefined ? {} : { signal })
-  return [{ role: name + codec.mainExtension(), ...info }]
+  return { files: [{ role: name + codec.mainExtension(), ...info }], extra: codec.extraMetadata }
 }
 
 async function packFiles(
@@ -159,7 +194,7 @@ export async function unpack(
   const { artifact, blobs } = packed
   const files = await filesOf(packed)
   if (isCodec(cacher)) {
-    const used = cacher.copy() as Codec<unknown, unknown>
+    const used = placedCodec(cacher, artifact.name)
     used.extraMetadata = structuredClone(artifact.extra) as Record<string, Json>
     const bytes = await blobs.read(mainFile(artifact, files), undefined, signal === undefined ? {} : { signal })
     if (bytes === undefined) throw gone(artifact)
@@ -184,7 +219,7 @@ export async function unpackSlice(
   end: number,
 ): Promise<unknown> {
   const { artifact, blobs } = packed
-  const codec = isCodec(cacher) ? (cacher.copy() as Codec<unknown, unknown>) : undefined
+  const codec = isCodec(cacher) ? placedCodec(cacher, artifact.name) : undefined
   if (codec?.slice === undefined) {
     throw new CacherError(artifact.cacher, 'load', 'its format cannot be read in part', { hint: 'load() it whole' })
   }

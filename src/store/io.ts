@@ -13,7 +13,11 @@ export const smallFile = 1 << 20
 /** Size of the blocks in which bulk data moves. */
 export const block = 8 << 20
 
-const noFollow = fs.constants.O_NOFOLLOW ?? 0
+/** Never through a link, and never waiting: a pipe in the place of a file would block the process for ever. */
+const readFlags = fs.constants.O_RDONLY | (fs.constants.O_NOFOLLOW ?? 0) | (fs.constants.O_NONBLOCK ?? 0)
+/** For files of the user's, which may be links. */
+export const followFlags = fs.constants.O_RDONLY | (fs.constants.O_NONBLOCK ?? 0)
+const maxAttempts = 5
 
 /** Modes for new folders and files, taken from the store's own folder so that a shared one stays shared. */
 export interface Modes {
@@ -21,9 +25,10 @@ export interface Modes {
   readonly file: number
 }
 
-/** The system's error code, such as `ENOENT`. */
+/** The system's error code, such as `ENOENT`; undefined for what is no system error (an abort has a code too). */
 export function errnoOf(error: unknown): string | undefined {
-  return (error as NodeJS.ErrnoException | undefined)?.code
+  const code: unknown = (error as NodeJS.ErrnoException | undefined)?.code
+  return typeof code === 'string' && /^E[A-Z0-9]+$/.test(code) ? code : undefined
 }
 
 const absent = new Set(['ENOENT', 'ENOTDIR', 'ESTALE'])
@@ -75,7 +80,7 @@ function permissionHint(file: string): string {
 export function readSmall(file: string, limit = smallFile): Uint8Array | undefined | 'link' | 'large' {
   let fd: number
   try {
-    fd = fs.openSync(file, fs.constants.O_RDONLY | noFollow)
+    fd = fs.openSync(file, readFlags)
   } catch (error) {
     if (isAbsent(error)) return undefined
     if (errnoOf(error) === 'ELOOP') return 'link'
@@ -107,9 +112,19 @@ export function readFully(fd: number, into: Uint8Array, position: number): numbe
 }
 
 /** Opens for reading without following a link; undefined when absent, or when it is a link. */
+export function openNow(file: string): number | undefined {
+  try {
+    return fs.openSync(file, readFlags)
+  } catch (error) {
+    if (isAbsent(error) || errnoOf(error) === 'ELOOP') return undefined
+    throw ioError('read', file, error)
+  }
+}
+
+/** As `openNow`, asynchronously. */
 export async function openForRead(file: string): Promise<fs.promises.FileHandle | undefined> {
   try {
-    return await fs.promises.open(file, fs.constants.O_RDONLY | noFollow)
+    return await fs.promises.open(file, readFlags)
   } catch (error) {
     if (isAbsent(error) || errnoOf(error) === 'ELOOP') return undefined
     throw ioError('read', file, error)
@@ -153,7 +168,7 @@ export function writeTemp(dir: string, data: Uint8Array | string, mode: number, 
     for (let at = 0; at < bytes.byteLength; ) {
       at += fs.writeSync(fd, bytes, at, Math.min(bytes.byteLength - at, block))
     }
-    if (umaskHides(mode)) fs.fchmodSync(fd, mode)
+    setMode(() => fs.fchmodSync(fd!, mode))
     if (durable) fs.fdatasyncSync(fd)
     const closing = fd
     fd = undefined
@@ -175,10 +190,24 @@ function closeQuietly(fd: number): void {
   }
 }
 
-/** True when the process's umask would take bits of `mode` away, so that it must be set explicitly. */
-export function umaskHides(mode: number): boolean {
-  return (mode & process.umask()) !== 0
+/**
+ * Sets a mode that the umask may have cut. Always, instead of comparing with the umask: Node asks for the umask by setting it
+ * to 0 for a moment, for all threads. File systems without modes refuse; then theirs apply.
+ */
+export function setMode(change: () => void): void {
+  try {
+    change()
+  } catch (error) {
+    allowNoModes(error)
+  }
 }
+
+/** Throws `error` again, unless it only says that this file system has no modes to set. */
+export function allowNoModes(error: unknown): void {
+  if (!refusesModes.has(errnoOf(error) ?? '')) throw error
+}
+
+const refusesModes = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EINVAL'])
 
 /**
  * Gives `temp` its final name if that name is free, and removes `temp`.
@@ -230,19 +259,28 @@ export function replace(temp: string, final: string): void {
   remove(temp)
 }
 
-/** Makes `dir` and what is missing above it, with exactly the mode asked for; with `durable`, the new names survive power loss. */
+/**
+ * Makes `dir` and what is missing above it, with exactly the mode asked for; with `durable`, the new names survive power loss.
+ *
+ * @throws {StoreIOError} also when something else than a folder is there.
+ */
 export function ensureDir(dir: string, mode: number, durable: boolean): void {
-  try {
-    fs.mkdirSync(dir, mode)
-  } catch (error) {
-    const code = errnoOf(error)
-    if (code === 'EEXIST') return
-    if (code !== 'ENOENT') throw ioError('create', dir, error)
+  // More than once: whoever tidies empty folders may take the parent between its making and ours.
+  for (let attempt = 0; ; attempt++) {
+    try {
+      fs.mkdirSync(dir, mode)
+      break
+    } catch (error) {
+      const code = errnoOf(error)
+      const there = code === 'EEXIST' ? fs.statSync(dir, { throwIfNoEntry: false }) : undefined
+      if (there?.isDirectory()) return
+      if (there !== undefined || (code !== 'ENOENT' && code !== 'EEXIST') || attempt === maxAttempts) {
+        throw ioError('create', dir, error)
+      }
+    }
     ensureDir(path.dirname(dir), mode, durable)
-    ensureDir(dir, mode, durable)
-    return
   }
-  if (umaskHides(mode)) fs.chmodSync(dir, mode)
+  setMode(() => fs.chmodSync(dir, mode))
   if (durable) syncDir(path.dirname(dir))
 }
 
@@ -271,5 +309,15 @@ export async function openFollowing(file: string): Promise<fs.promises.FileHandl
     return await fs.promises.open(file, 'r')
   } catch (error) {
     throw isAbsent(error) ? new NotFoundError('the file', file, { cause: error }) : ioError('read', file, error)
+  }
+}
+
+/** Names in a folder; none when it is absent. */
+export async function namesIn(dir: string): Promise<string[]> {
+  try {
+    return await fs.promises.readdir(dir)
+  } catch (error) {
+    if (isAbsent(error)) return []
+    throw ioError('list', dir, error)
   }
 }

@@ -1,0 +1,99 @@
+import * as fs from 'node:fs'
+import * as path from 'node:path'
+import type { Cacheable } from '../artifact/cacheable.js'
+import { scratch } from '../artifact/pack.js'
+import { UndeclaredInputError } from '../errors.js'
+import { checkFileName } from '../identity/path.js'
+
+/** What the body of a stage gets as its record: what it declared to read, and places to write. */
+export interface StageContext<P = unknown> {
+  /** The declared parameters. Reading another throws `UndeclaredInputError`. */
+  readonly params: P
+  /** Aborted when the run is; pass it on to what takes long. */
+  readonly signal: AbortSignal | undefined
+  /** A file to write beside the outputs; it becomes part of the stage's entry. */
+  getPath(name: string): string
+  /** A folder, created, whose files become part of the stage's entry. */
+  getDir(name: string): string
+  /**
+   * The cacher of each output that names one, in the declared order, placed where its files are expected: for a program that writes
+   * the output itself. Return the cacher in place of the value then.
+   */
+  readonly cachers: Readonly<Record<string, Cacheable<unknown, never>>>
+}
+
+/** The context of one run of one stage's body. */
+export class BodyContext implements StageContext<unknown> {
+  readonly params: unknown
+  readonly cachers: Readonly<Record<string, Cacheable<unknown, never>>>
+  readonly #folders: string[] = []
+  #extra: string | undefined
+
+  constructor(
+    stage: string,
+    params: Readonly<Record<string, unknown>>,
+    readonly signal: AbortSignal | undefined,
+    outputs: ReadonlyMap<string, Cacheable<unknown, unknown> | undefined>,
+  ) {
+    this.params = guarded(stage, params)
+    const cachers: Record<string, Cacheable<unknown, never>> = {}
+    for (const [name, cacher] of outputs) {
+      if (cacher === undefined) continue
+      let placed: Cacheable<unknown, unknown> | undefined
+      Object.defineProperty(cachers, name, {
+        enumerable: true,
+        get: () => {
+          placed ??= cacher.placedAt(this.#folder(), name)
+          return placed
+        },
+      })
+    }
+    this.cachers = cachers
+  }
+
+  getPath(name: string): string {
+    const file = path.join(this.#extraFolder(), checkFileName(name))
+    fs.mkdirSync(path.dirname(file), { recursive: true })
+    return file
+  }
+
+  getDir(name: string): string {
+    const dir = path.join(this.#extraFolder(), checkFileName(name))
+    fs.mkdirSync(dir, { recursive: true })
+    return dir
+  }
+
+  /** The folder of extra files, if any were asked for. */
+  get extra(): string | undefined {
+    return this.#extra
+  }
+
+  #extraFolder(): string {
+    this.#extra ??= this.#folder()
+    return this.#extra
+  }
+
+  #folder(): string {
+    const made = scratch()
+    this.#folders.push(made)
+    return made
+  }
+
+  /** Removes the private folders. */
+  close(): void {
+    for (const folder of this.#folders) fs.rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+/** An object that answers for its own names, and throws for every other: what is not declared is not in the key. */
+export function guarded(stage: string, values: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  const known = Object.keys(values)
+  return new Proxy(Object.freeze({ ...values }), {
+    get(target, name) {
+      if (typeof name === 'symbol' || Object.hasOwn(target, name)) return Reflect.get(target, name) as unknown
+      // What awaiting, printing and comparing an object ask for.
+      if (name === 'then' || name === 'toJSON' || name in Object.prototype) return Reflect.get(target, name) as unknown
+      throw new UndeclaredInputError(stage, name, known)
+    },
+  })
+}

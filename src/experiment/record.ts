@@ -1,0 +1,159 @@
+import { type ArtifactHandle, isLazy, type Lazy } from '../artifact/lazy.js'
+import type { Store } from '../artifact/store.js'
+import { CurioError, MissingInputError, NotEncodableError, nearest } from '../errors.js'
+import { canonical } from '../identity/canonical.js'
+import { sha256 } from '../identity/digest.js'
+import type { InputIdentity } from '../identity/key.js'
+import type { Experiment, RunOptions } from './experiment.js'
+import type { Reporter, StageRun } from './report.js'
+
+/** One name in a record's state. */
+type Slot =
+  | { readonly kind: 'value'; readonly value: unknown }
+  | {
+      readonly kind: 'artifact'
+      readonly handle: ArtifactHandle<unknown>
+      readonly lazy: boolean
+      readonly resolve: boolean
+      readonly stage: string
+    }
+
+/** What a lazily resolved name is a handle on. */
+export type HandleOf<T> = T extends Lazy<infer V> ? Lazy<V> : Lazy<T>
+
+/**
+ * One parameter set and what has been made from it: the state that stages read from and write to.
+ *
+ * Values are loaded when they are asked for, and a stage always gets a fresh copy of an input: changing it changes nothing for others.
+ */
+export class StageRecord<P = unknown, S extends object = object> {
+  readonly params: P
+  readonly experiment: Experiment
+  /** The record this one was copied from. */
+  readonly parent: StageRecord<unknown, object> | undefined
+  /** Every stage that was run in this record, in order, and how. */
+  readonly stages: StageRun[] = []
+  /** Only for types. */
+  declare readonly _state?: S
+
+  readonly #slots: Map<string, Slot>
+  readonly #loaded = new Map<string, { digest: string; value: Promise<unknown> }>()
+  /** For curio: how stages run in this record. */
+  readonly runOptions: RunOptions
+  /** For curio: who tells how they went. */
+  readonly reporter: Reporter
+
+  constructor(
+    experiment: Experiment,
+    params: P,
+    runOptions: RunOptions,
+    reporter: Reporter,
+    from?: { parent: StageRecord<unknown, object>; slots: ReadonlyMap<string, Slot> },
+  ) {
+    this.experiment = experiment
+    this.params = params
+    this.runOptions = runOptions
+    this.reporter = reporter
+    this.parent = from?.parent
+    this.#slots = new Map(from?.slots)
+  }
+
+  /** Names in the state. */
+  names(): string[] {
+    return [...this.#slots.keys()]
+  }
+
+  has(name: string): boolean {
+    return this.#slots.has(name)
+  }
+
+  /**
+   * The value under a name. An artifact is loaded now, each time when it is lazy, once otherwise; one declared `resolve: false` comes as its handle.
+   *
+   * @throws {CurioError} when the record has no such name.
+   */
+  async get<K extends keyof S & string>(name: K): Promise<S[K]> {
+    const slot = this.#slot(name)
+    if (slot.kind === 'value') return slot.value as S[K]
+    if (!slot.resolve) return slot.handle as S[K]
+    if (slot.lazy) return (await slot.handle.load()) as S[K]
+    const before = this.#loaded.get(name)
+    if (before?.digest === slot.handle.digest) return before.value as Promise<S[K]>
+    const value = slot.handle.load()
+    this.#loaded.set(name, { digest: slot.handle.digest, value })
+    value.catch(() => this.#loaded.delete(name))
+    return value as Promise<S[K]>
+  }
+
+  /** A handle on an artifact, without loading it. */
+  lazy<K extends keyof S & string>(name: K): HandleOf<S[K]> {
+    const slot = this.#slot(name)
+    if (slot.kind === 'artifact') return slot.handle as unknown as HandleOf<S[K]>
+    if (isLazy(slot.value)) return slot.value as HandleOf<S[K]>
+    throw new CurioError(`${name} was set by hand and is no artifact`, { hint: 'use record.get' })
+  }
+
+  /** Puts a value into the state by hand. It counts in the keys of the stages that read it, by the hash of its encoding. */
+  set<K extends string, V>(name: K, value: V): StageRecord<P, Omit<S, K> & { [N in K]: V }> {
+    this.#slots.set(name, { kind: 'value', value })
+    return this as unknown as StageRecord<P, Omit<S, K> & { [N in K]: V }>
+  }
+
+  /** A record with the same state and, if given, parameters of its own: share what does not depend on them. */
+  copy(): StageRecord<P, S>
+  copy<P2>(params: P2): StageRecord<P2, S>
+  copy<P2>(params: P | P2 = this.params): StageRecord<P | P2, S> {
+    return new StageRecord<P | P2, S>(this.experiment, params, this.runOptions, this.reporter, {
+      parent: this as never,
+      slots: this.#slots,
+    })
+  }
+
+  /** The store the artifacts are in. */
+  store(): Promise<Store> {
+    return this.experiment.store()
+  }
+
+  /** For curio: puts a stage's output into the state. */
+  place(name: string, handle: ArtifactHandle<unknown>, how: { lazy: boolean; resolve: boolean; stage: string }): void {
+    this.#slots.set(name, { kind: 'artifact', handle, ...how })
+  }
+
+  /** For curio: how a name in the state counts in a key. */
+  inputIdentity(stage: string, name: string): { identity: InputIdentity; from?: string } {
+    const slot = this.#slots.get(name)
+    if (slot === undefined) throw new MissingInputError(stage, name, this.names())
+    if (slot.kind === 'artifact') return { identity: { artifact: slot.handle.digest }, from: slot.handle.key }
+    return { identity: valueIdentity(name, slot.value) }
+  }
+
+  /** For curio: a fresh value of a name for the body of a stage. */
+  async inputValue(name: string, signal?: AbortSignal): Promise<unknown> {
+    const slot = this.#slot(name)
+    if (slot.kind === 'value') return slot.value
+    return slot.resolve ? slot.handle.load(signal) : slot.handle
+  }
+
+  #slot(name: string): Slot {
+    const slot = this.#slots.get(name)
+    if (slot !== undefined) return slot
+    const near = nearest(name, this.names())
+    throw new CurioError(`the record has no ${name}; it has ${this.names().join(', ') || 'nothing yet'}`, {
+      hint: near === undefined ? 'run the stage that makes it first' : `did you mean ${near}?`,
+    })
+  }
+}
+
+/** How a value that is no artifact counts in a key. */
+export function valueIdentity(name: string, value: unknown): InputIdentity {
+  if (isLazy(value)) return { artifact: value.digest }
+  try {
+    return { value: sha256(canonical(value, name)) }
+  } catch (error) {
+    if (!(error instanceof NotEncodableError)) throw error
+    throw new NotEncodableError(error.path, error.reason, {
+      cause: error,
+      hint: 'make it the output of a stage with a cacher, so that it counts by its bytes; or pass plain data from which the stage can build it',
+    })
+  }
+}

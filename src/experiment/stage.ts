@@ -1,0 +1,404 @@
+import { type CacherClass, type CacherSpec, cacherInstance, isCacherSpec } from '../artifact/cacheable.js'
+import type { Lazy as LazyHandle } from '../artifact/lazy.js'
+import { registerCacher } from '../artifact/registry.js'
+import { DeclarationError, refuseUnknown } from '../errors.js'
+import { type AnyConfigClass, isConfigClass, type Picked } from '../identity/config.js'
+import { type DeclaredAt, declaredAt, declareOnce, idOf } from '../identity/declared.js'
+import { sha256 } from '../identity/digest.js'
+import { checkVersion } from '../identity/key.js'
+import { checkArtifactName } from '../identity/path.js'
+import type { StageContext } from './context.js'
+import type { StageRecord } from './record.js'
+import { type Body, type OutputPlan, runStage, type StageSpec } from './run.js'
+import type {
+  Annotated,
+  AnyCacherSpec,
+  BodyValues,
+  InputSpec,
+  InputsOf,
+  LazyName,
+  LazyOutput,
+  OutputName,
+  OutputSpec,
+  OutputsOf,
+  ParamsOf,
+  ParamsSpec,
+  PositionalOutputs,
+  PositionalValues,
+  Stage,
+} from './types.js'
+
+/** Options of a stage, whatever its form. */
+export interface StageOptions {
+  /** Default: module path and function name. Give one where there is neither, or to keep results when code moves. */
+  readonly name?: string
+  /** Change it when the code's meaning changes. Default `'1'`. */
+  readonly version?: string
+  /** Inputs that may be missing, and what they are then. */
+  readonly defaults?: Readonly<Record<string, unknown>>
+  /** What a changed source does to stored results: say so once (`'warn'`, default), `'recompute'`, or `'ignore'`. Helpers are not seen. */
+  readonly codeChange?: 'warn' | 'recompute' | 'ignore'
+  /** Fail when computing again gives different bytes. Default false. */
+  readonly deterministic?: boolean
+  /** Cache policy of this stage, where the run does not say. Default `'cached'`. */
+  readonly mode?: 'cached' | 'force' | 'read-only'
+}
+
+type Awaitable<T> = T | Promise<T>
+
+/** Object form: outputs by name with their cachers. */
+export interface ObjectOptions<
+  P extends ParamsSpec,
+  I extends readonly InputSpec[],
+  O extends Record<string, OutputSpec>,
+> extends StageOptions {
+  /** Which parameters the stage reads: a Config class or `Class.pick('a', 'b')`. Default: the record's whole set. */
+  readonly params?: P
+  /** Stages whose outputs it reads, or names. Default none. */
+  readonly inputs?: I
+  /** Output name → cacher class or instance, `lazy(…)` of one, or `null` for the cacher that fits the value. */
+  readonly outputs: O
+}
+
+/** Positional form, as in Curifactory: two lists paired by position. */
+export interface PositionalOptions<
+  P extends ParamsSpec,
+  I extends readonly InputSpec[],
+  O extends readonly OutputName[],
+  C,
+> extends StageOptions {
+  readonly params?: P
+  readonly inputs?: I
+  /** Names, or `Lazy('name')`. */
+  readonly outputs: O
+  /** As many as outputs. Default: the cacher that fits each value. */
+  readonly cachers?: C
+}
+
+type Cachers<O extends readonly unknown[]> = { readonly [K in keyof O]: AnyCacherSpec }
+
+/** A method of a class, decorated by `@stage`. */
+type Method<This, P, V> = (this: This, record: StageContext<P>, inputs: Annotated) => Awaitable<V>
+
+const optionNames = [
+  'name',
+  'version',
+  'params',
+  'inputs',
+  'outputs',
+  'cachers',
+  'defaults',
+  'codeChange',
+  'deterministic',
+  'mode',
+]
+
+/**
+ * Declares a stage: a function whose named outputs are stored once per parameters and inputs, and loaded ever after.
+ *
+ * The body gets a record (its declared parameters, places for files) and its inputs by name, and returns its outputs by name. In the
+ * positional form it returns one value bare, or several as a tuple. Without a function it is a decorator for a method.
+ *
+ * @throws {DeclarationError} for options that cannot work, before anything runs.
+ */
+export function stage<
+  O extends Record<string, OutputSpec>,
+  V extends BodyValues<O>,
+  P extends ParamsSpec = never,
+  const I extends readonly InputSpec[] = readonly [],
+>(
+  options: ObjectOptions<P, I, O>,
+  body: (record: StageContext<[P] extends [never] ? Annotated : ParamsOf<P>>, inputs: InputsOf<I>) => Awaitable<V>,
+): Stage<[P] extends [never] ? unknown : ParamsOf<P>, InputsOf<I> & object, OutputsOf<O, V>>
+export function stage<
+  const O extends readonly OutputName[],
+  const V extends PositionalValues<O, C>,
+  const C extends Cachers<O> | undefined = undefined,
+  P extends ParamsSpec = never,
+  const I extends readonly InputSpec[] = readonly [],
+>(
+  options: PositionalOptions<P, I, O, C>,
+  body: (record: StageContext<[P] extends [never] ? Annotated : ParamsOf<P>>, inputs: InputsOf<I>) => Awaitable<V>,
+): Stage<[P] extends [never] ? unknown : ParamsOf<P>, InputsOf<I> & object, PositionalOutputs<O, C, V>>
+export function stage<
+  O extends Record<string, OutputSpec>,
+  P extends ParamsSpec = never,
+  const I extends readonly InputSpec[] = readonly [],
+>(
+  options: ObjectOptions<P, I, O>,
+): <This, M extends Method<This, [P] extends [never] ? Annotated : ParamsOf<P>, BodyValues<O>>>(
+  method: M,
+  context: ClassMethodDecoratorContext<This, M>,
+) => M
+export function stage<
+  const O extends readonly OutputName[],
+  const C extends Cachers<O> | undefined = undefined,
+  P extends ParamsSpec = never,
+  const I extends readonly InputSpec[] = readonly [],
+>(
+  options: PositionalOptions<P, I, O, C>,
+): <This, M extends Method<This, [P] extends [never] ? Annotated : ParamsOf<P>, PositionalValues<O, C>>>(
+  method: M,
+  context: ClassMethodDecoratorContext<This, M>,
+) => M
+export function stage(options: AnyOptions, body?: Body): unknown {
+  const at = declaredAt()
+  if (body !== undefined) return functionStage(checkOptions(options, body.name), body, at)
+  return (method: Body, context: ClassMethodDecoratorContext): Body => {
+    if (context?.kind !== 'method')
+      throw new DeclarationError('@stage decorates methods; use `field = stage(options, function)` for a field')
+    return decorate(checkOptions(options, String(context.name)), method, String(context.name), at)
+  }
+}
+
+type AnyOptions = StageOptions & {
+  readonly params?: ParamsSpec
+  readonly inputs?: readonly InputSpec[]
+  readonly outputs: Record<string, OutputSpec> | readonly OutputName[]
+  readonly cachers?: readonly AnyCacherSpec[] | undefined
+}
+
+/** Everything of a spec but what depends on whose function it is. */
+type Checked = Omit<StageSpec, 'id' | 'body' | 'self'> & { readonly named: string | undefined }
+
+function checkOptions(options: AnyOptions, functionName: string): Omit<Checked, 'source'> {
+  if (options === null || typeof options !== 'object')
+    throw new DeclarationError('stage takes an object of options and a function')
+  const name = options.name ?? functionName
+  const who = `stage ${name || '(without a name)'}`
+  refuseUnknown(who, options, optionNames)
+  const { codeChange = 'warn', mode, params } = options
+  if (!['warn', 'recompute', 'ignore'].includes(codeChange)) {
+    throw new DeclarationError(`${who}: codeChange ${JSON.stringify(codeChange)} is unknown`, {
+      hint: "use 'warn', 'recompute' or 'ignore'",
+    })
+  }
+  if (mode !== undefined) checkMode(who, mode)
+  const outputs = outputsOf(who, options)
+  const inputs = inputsOf(who, options.inputs ?? [])
+  for (const key of Object.keys(options.defaults ?? {})) {
+    if (!inputs.includes(key)) throw new DeclarationError(`${who} has a default for ${key}, which is no input of it`)
+  }
+  return {
+    named: options.name,
+    name: name.split('/').pop()!,
+    version: checkVersion(options.version ?? '1'),
+    params: params === undefined ? undefined : paramsOf(who, params),
+    inputs,
+    outputs,
+    positional: Array.isArray(options.outputs) ? outputs.size : undefined,
+    defaults: options.defaults ?? {},
+    codeChange,
+    deterministic: options.deterministic ?? false,
+    mode,
+  }
+}
+
+/** Refuses a cache policy that does not exist. */
+export function checkMode(who: string, mode: string): void {
+  if (!['cached', 'force', 'read-only'].includes(mode)) {
+    throw new DeclarationError(`${who}: mode ${JSON.stringify(mode)} is unknown`, {
+      hint: "use 'cached', 'force' or 'read-only'",
+    })
+  }
+}
+
+function paramsOf(who: string, params: ParamsSpec): { config: AnyConfigClass; fields: readonly string[] } {
+  if (isConfigClass(params)) return { config: params, fields: Object.keys(params.shape) }
+  const { config, fields } = params as Picked<object>
+  if (!isConfigClass(config)) throw new DeclarationError(`${who}: params must be a Config class, or Class.pick(…)`)
+  return { config, fields }
+}
+
+function inputsOf(who: string, inputs: readonly InputSpec[]): readonly string[] {
+  if (!Array.isArray(inputs)) throw new DeclarationError(`${who}: inputs must be a list of stages and names`)
+  const names = inputs.flatMap((input) => {
+    if (typeof input === 'string') return [checkArtifactName(input)]
+    const outputs = (input as Partial<Stage<unknown, object, object>> | undefined)?.outputNames
+    if (outputs === undefined)
+      throw new DeclarationError(`${who}: an input is neither a stage nor a name`, {
+        hint: 'declare the stages it reads before it',
+      })
+    return [...outputs]
+  })
+  return [...new Set(names)]
+}
+
+function outputsOf(who: string, options: AnyOptions): StageSpec['outputs'] {
+  const outputs: Map<string, OutputPlan> = new Map()
+  const add = (name: string, spec: OutputSpec | undefined, lazyName?: LazyName): void => {
+    checkArtifactName(name)
+    const twin = [...outputs.keys()].find((known) => known.toLowerCase() === name.toLowerCase())
+    if (twin !== undefined)
+      throw new DeclarationError(
+        `${who}: outputs ${twin} and ${name} would have one file name where case does not count`,
+      )
+    const isLazy = lazyName !== undefined || isLazyOutput(spec)
+    const cacher = isLazyOutput(spec) ? spec.cacher : spec
+    if (cacher !== undefined && cacher !== null && !isCacherSpec(cacher)) {
+      throw new DeclarationError(`${who}: output ${name} needs a cacher class or instance`, {
+        hint: `outputs: { ${name}: JsonCacher }`,
+      })
+    }
+    const instance = cacher ? cacherInstance(cacher as CacherSpec) : undefined
+    if (instance !== undefined) registerCacher(instance.constructor as CacherClass<unknown, never>)
+    outputs.set(name, {
+      cacher: instance ?? (isLazy ? 'msgpack' : undefined),
+      lazy: isLazy,
+      resolve: (lazyName ?? (isLazyOutput(spec) ? spec : undefined))?.resolve ?? true,
+    })
+  }
+  if (!Array.isArray(options.outputs)) {
+    if (options.cachers !== undefined)
+      throw new DeclarationError(`${who}: cachers go with a list of output names`, {
+        hint: 'write them behind the names: outputs: { model: MsgpackCacher }',
+      })
+    if (options.outputs === null || typeof options.outputs !== 'object')
+      throw new DeclarationError(`${who} declares no outputs`)
+    for (const [name, spec] of Object.entries(options.outputs as Record<string, OutputSpec>)) add(name, spec)
+    return outputs
+  }
+  const { cachers } = options
+  if (cachers !== undefined && cachers.length !== options.outputs.length) {
+    throw new DeclarationError(`${who} has ${options.outputs.length} outputs and ${cachers.length} cachers`, {
+      hint: cachers.length === 0 ? 'leave `cachers` out to have one chosen for each value' : 'pair them by position',
+    })
+  }
+  for (const [i, output] of options.outputs.entries()) {
+    if (typeof output === 'string') add(output, cachers?.[i])
+    else add(output.name, cachers?.[i], output)
+  }
+  return outputs
+}
+
+function isLazyOutput(value: unknown): value is LazyOutput {
+  return value !== null && typeof value === 'object' && (value as { lazy?: unknown }).lazy === true
+}
+
+function sourceOf(body: Body): StageSpec['source'] {
+  return { sha256: sha256(Function.prototype.toString.call(body)), tag: transpiler() }
+}
+
+/** What wrote the source that runs: two of them write the same function differently, which is no change of code. */
+function transpiler(): string {
+  if (process.env.VITEST !== undefined) return 'vitest'
+  return [...process.execArgv, process.env.NODE_OPTIONS ?? ''].some((arg) => arg.includes('tsx')) ? 'tsx' : 'node'
+}
+
+function functionStage(
+  checked: Omit<Checked, 'source'>,
+  body: Body,
+  at: DeclaredAt | undefined,
+): Stage<unknown, object, object> {
+  const id = idOf(checked.named, at, body.name)
+  const source = sourceOf(body)
+  declareOnce(id, checked.version, at?.place, checked.named !== undefined, source.sha256)
+  return asStage({ ...checked, id, source, body, self: undefined })
+}
+
+function asStage(spec: StageSpec): Stage<unknown, object, object> {
+  const run = async (record: StageRecord, inputs?: object): Promise<StageRecord> => {
+    await runStage(record, spec, (inputs ?? {}) as Record<string, unknown>)
+    return record
+  }
+  Object.defineProperty(run, 'name', { value: spec.name })
+  return Object.assign(run, {
+    stageName: spec.name,
+    version: spec.version,
+    outputNames: [...spec.outputs.keys()],
+    inputNames: [...spec.inputs],
+    spec,
+  }) as unknown as Stage<unknown, object, object>
+}
+
+/** The spec behind a stage, for the experiment that runs it. */
+export function specOf(value: unknown): StageSpec | undefined {
+  return typeof value === 'function' ? (value as { spec?: StageSpec }).spec : undefined
+}
+
+const methods = new WeakMap<object, (self: object) => StageSpec>()
+
+function decorate(checked: Omit<Checked, 'source'>, method: Body, member: string, at: DeclaredAt | undefined): Body {
+  const source = sourceOf(method)
+  const declared = new Set<string>()
+  const specFor = (self: object): StageSpec => {
+    const owner = ownerOf(self, wrapped)
+    const id = idOf(checked.named, at, `${owner}.${member}`)
+    if (!declared.has(id)) {
+      declareOnce(id, checked.version, at?.place, checked.named !== undefined, source.sha256)
+      declared.add(id)
+    }
+    return { ...checked, id, source, body: method.bind(self) as Body, self }
+  }
+  const wrapped = async function (this: object, record: StageContext<unknown>, inputs?: object): Promise<unknown> {
+    const spec = specFor(this)
+    await runStage(record as unknown as StageRecord, spec, (inputs ?? {}) as Record<string, unknown>)
+    const target = record as unknown as StageRecord<unknown, Record<string, unknown>>
+    const values: Record<string, unknown> = {}
+    for (const name of spec.outputs.keys()) values[name] = await target.get(name)
+    if (spec.positional === undefined) return values
+    return spec.positional === 1 ? Object.values(values)[0] : Object.values(values)
+  }
+  Object.defineProperty(wrapped, 'name', { value: member })
+  methods.set(wrapped, specFor)
+  return wrapped as unknown as Body
+}
+
+/** The class whose own method it is: a subclass that inherits it shares its results. */
+function ownerOf(self: object, method: unknown): string {
+  if (typeof self === 'function') return self.name
+  for (
+    let at: object | null = Object.getPrototypeOf(self) as object | null;
+    at !== null;
+    at = Object.getPrototypeOf(at) as object | null
+  ) {
+    if (Object.values(Object.getOwnPropertyDescriptors(at)).some((property) => property.value === method)) {
+      return (at.constructor as { name: string }).name
+    }
+  }
+  return (self.constructor as { name: string }).name
+}
+
+/** The stage a decorated method is. */
+export type StageOfMethod<M> = M extends (record: StageContext<infer P>, inputs: infer I) => Awaitable<infer V>
+  ? Stage<P, I & object, V & object>
+  : never
+
+/** The typed stage of a method decorated by `@stage`, to put in a run or in another stage's inputs. */
+export function stageOf<T extends object, K extends keyof T & string>(object: T, method: K): NoInfer<StageOfMethod<T[K]>> {
+  const specFor = methods.get(object[method] as object)
+  if (specFor === undefined) {
+    throw new DeclarationError(`${method} is not decorated by @stage`, {
+      hint: `put @stage({ outputs: … }) above ${method}`,
+    })
+  }
+  return asStage(specFor(object)) as never
+}
+
+/** An output that is stored and then kept out of memory until it is touched. Without a cacher it gets `MsgpackCacher`. */
+export function lazy<C extends AnyCacherSpec | undefined = undefined>(
+  cacher?: C,
+): LazyOutput<C extends CacherSpec ? C : undefined, true>
+/** @param options `resolve: false`: consumers get the handle itself, for its path or to load it when they like. Default true. */
+export function lazy<C extends AnyCacherSpec | undefined, const R extends boolean>(
+  cacher: C,
+  options: { readonly resolve: R },
+): LazyOutput<C extends CacherSpec ? C : undefined, R>
+export function lazy(cacher?: AnyCacherSpec, options: { readonly resolve?: boolean } = {}): LazyOutput {
+  refuseUnknown('lazy', options, ['resolve'])
+  return { lazy: true, cacher, resolve: options.resolve ?? true }
+}
+
+/** A handle on an artifact that has not been loaded. */
+export type Lazy<T = unknown> = LazyHandle<T>
+
+/** The same in the positional form: `outputs: ['small', Lazy('large')]`. */
+export function Lazy<const N extends string>(name: N): LazyName<N, true>
+export function Lazy<const N extends string, const R extends boolean>(
+  name: N,
+  options: { readonly resolve: R },
+): LazyName<N, R>
+export function Lazy(name: string, options: { readonly resolve?: boolean } = {}): LazyName {
+  refuseUnknown('Lazy', options, ['resolve'])
+  return { lazy: true, name, cacher: undefined, resolve: options.resolve ?? true }
+}

@@ -1,0 +1,197 @@
+import { z } from 'zod'
+import { ConfigError, DeclarationError, nearest } from '../errors.js'
+import { markConfig } from './marks.js'
+import { fields as fieldsOf } from './params.js'
+
+/** A zod shape whose fields may also be Config classes. */
+export type ConfigShape = Readonly<Record<string, z.ZodType | AnyConfigClass>>
+
+type FieldSchema<F> = F extends z.ZodType
+  ? F
+  : F extends ConfigClass<infer S>
+    ? z.ZodType<ConfigInstance<S>, ConfigInput<S>>
+    : never
+type ZodShape<S extends ConfigShape> = { [K in keyof S]: FieldSchema<S[K]> }
+
+/** What the constructor takes: defaults may be left out. */
+export type ConfigInput<S extends ConfigShape> = z.input<z.ZodObject<ZodShape<S>>>
+/** The parsed fields, read-only. */
+export type ConfigInstance<S extends ConfigShape> = Readonly<z.output<z.ZodObject<ZodShape<S>>>>
+
+type ConfigArguments<S extends ConfigShape> =
+  Record<string, never> extends ConfigInput<S> ? [input?: ConfigInput<S>] : [input: ConfigInput<S>]
+
+/** A class of configurations: extend it, and instances carry the parsed fields. */
+export interface ConfigClass<S extends ConfigShape> {
+  new (...args: ConfigArguments<S>): ConfigInstance<S>
+  readonly shape: S
+  /** The zod schema of one instance: parses input, passes instances. */
+  schema(): z.ZodType<ConfigInstance<S>, ConfigInput<S>>
+  /** Some fields of it: what a stage declares that it reads. */
+  pick<K extends keyof S & string>(
+    ...names: K[]
+  ): Picked<{ readonly [N in K]: ConfigInstance<S>[N & keyof ConfigInstance<S>] }>
+  /** A class with more fields, or other schemas for some; methods are inherited. */
+  extend<Base extends abstract new (...args: never[]) => object, E extends ConfigShape>(
+    this: Base & { readonly shape: S },
+    more: E,
+  ): ConfigClass<Omit<S, keyof E> & E> &
+    (new (
+      ...args: ConfigArguments<Omit<S, keyof E> & E>
+    ) => Omit<InstanceType<Base>, keyof E>)
+}
+
+/** Any Config class. */
+export interface AnyConfigClass {
+  new (...args: never[]): object
+  readonly shape: ConfigShape
+  schema(): z.ZodType
+}
+
+/** Named fields of a Config class. */
+export interface Picked<P extends object> {
+  readonly config: AnyConfigClass
+  readonly fields: readonly string[]
+  /** Only for types. */
+  readonly _params?: P
+}
+
+const fieldName = /^[A-Za-z_$][A-Za-z0-9_$]*$/
+const brand = Symbol.for('curio.config')
+
+/**
+ * Makes a base class of configurations from a zod shape: `class Params extends Config({ seed: z.int().default(0) }) {}`.
+ *
+ * `new Params(input)` parses once: unknown fields, wrong types and missing ones are refused, all of them in one error. Fields are
+ * read-only and deeply frozen; the instance itself may get fields of a subclass's own.
+ *
+ * @throws {DeclarationError} for a shape that cannot be one, {ConfigError} for input that does not fit.
+ */
+export function Config<S extends ConfigShape>(shape: S): ConfigClass<S> {
+  for (const [name, schema] of Object.entries(shape)) {
+    if (!fieldName.test(name) || name === '__proto__' || name === 'constructor' || name === 'prototype') {
+      throw new DeclarationError(`a configuration cannot have a field called ${JSON.stringify(name)}`)
+    }
+    if (!isSchema(schema) && !isConfigClass(schema)) {
+      throw new DeclarationError(`field ${name} is neither a zod schema nor a Config class`)
+    }
+  }
+
+  class ConfigBase {
+    static readonly shape: ConfigShape = shape
+
+    constructor(input: unknown = {}) {
+      const Class = new.target as unknown as AnyConfigClass
+      const parsed = parse(Class, input)
+      for (const [name, value] of Object.entries(parsed)) {
+        Object.defineProperty(this, name, {
+          value: deepFreeze(value),
+          enumerable: true,
+          writable: false,
+          configurable: false,
+        })
+      }
+      Object.defineProperty(this, brand, { value: true })
+    }
+
+    static schema(): z.ZodType {
+      return schemaOf(this as unknown as AnyConfigClass)
+    }
+
+    static pick(...names: string[]): Picked<object> {
+      const known = Object.keys(this.shape)
+      for (const name of names) {
+        if (!known.includes(name))
+          throw new DeclarationError(`${this.name} has no field ${name}`, didYouMean(name, known))
+      }
+      return { config: this as unknown as AnyConfigClass, fields: names }
+    }
+
+    static extend(more: ConfigShape): unknown {
+      const merged = Config({ ...this.shape, ...more }).shape
+      return class extends this {
+        static override readonly shape: ConfigShape = merged
+      }
+    }
+  }
+  Object.defineProperty(ConfigBase, brand, { value: true })
+  return ConfigBase as unknown as ConfigClass<S>
+}
+
+/** True for a Config class, of this copy of the package or another. */
+export function isConfigClass(value: unknown): value is AnyConfigClass {
+  return typeof value === 'function' && brand in value
+}
+
+/** True for an instance of a Config class. */
+export function isConfig(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && brand in value
+}
+
+function isSchema(value: unknown): value is z.ZodType {
+  return typeof value === 'object' && value !== null && '_zod' in value
+}
+
+const schemas = new WeakMap<AnyConfigClass, z.ZodObject>()
+
+/** The strict object schema of a class's own fields. */
+function objectSchema(Class: AnyConfigClass): z.ZodObject {
+  let schema = schemas.get(Class)
+  if (schema === undefined) {
+    schema = z.strictObject(fieldsOf(Class.shape))
+    schemas.set(Class, schema)
+  }
+  return schema
+}
+
+const nested = new WeakMap<AnyConfigClass, z.ZodType>()
+
+function schemaOf(Class: AnyConfigClass): z.ZodType {
+  let schema = nested.get(Class)
+  if (schema === undefined) {
+    schema = markConfig(
+      z.unknown().transform((value, ctx) => {
+        if (value instanceof Class) return value
+        const result = objectSchema(Class).safeParse(value)
+        if (result.success) return Reflect.construct(Class, [value]) as object
+        for (const issue of result.error.issues) ctx.issues.push({ ...issue, input: value } as never)
+        return z.NEVER
+      }),
+      Class,
+    )
+    nested.set(Class, schema)
+  }
+  return schema
+}
+
+function parse(Class: AnyConfigClass, input: unknown): Record<string, unknown> {
+  const given = input instanceof Class ? { ...input } : input
+  const result = objectSchema(Class).safeParse(given)
+  if (result.success) return result.data
+  const known = Object.keys(Class.shape)
+  const lines = result.error.issues.map((issue) => {
+    const at = issue.path.map(String).join('.')
+    if (issue.code !== 'unrecognized_keys') return `${at || 'it'}: ${issue.message}`
+    return issue.keys.map((key) => {
+      const near = at === '' ? nearest(key, known) : undefined
+      return `${at === '' ? key : `${at}.${key}`}: no such field${near === undefined ? '' : `; did you mean ${near}?`}`
+    })
+  })
+  const all = lines.flat()
+  throw new ConfigError(`${Class.name || 'Config'} refuses its input: ${all.join('; ')}`, { cause: result.error })
+}
+
+function didYouMean(name: string, known: readonly string[]): { hint: string } {
+  const near = nearest(name, known)
+  return { hint: near === undefined ? `its fields are ${known.join(', ')}` : `did you mean ${near}?` }
+}
+
+function deepFreeze<T>(value: T): T {
+  if (value === null || typeof value !== 'object' || Object.isFrozen(value) || isConfig(value)) return value
+  const prototype: unknown = Object.getPrototypeOf(value)
+  // Typed arrays cannot be frozen, Maps and Dates can be changed all the same; their content counts when a key is made.
+  if (prototype !== Object.prototype && prototype !== Array.prototype && prototype !== null) return value
+  Object.freeze(value)
+  for (const item of Object.values(value)) deepFreeze(item)
+  return value
+}

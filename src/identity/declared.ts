@@ -1,0 +1,118 @@
+import * as fs from 'node:fs'
+import * as path from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { DeclarationError } from '../errors.js'
+
+/** Where a stage or configuration was declared. */
+export interface DeclaredAt {
+  /** Module as ids name it: `<package>/<path without extension>`. */
+  readonly module: string
+  /** `<file>:<line>:<column>`. */
+  readonly place: string
+}
+
+/** Folder of curio's own code, whose frames are not the declaration. */
+const own = fileURLToPath(new URL('..', import.meta.url))
+const maxFrames = 60
+
+/** The module that called curio; undefined in a REPL or an evaluated string. */
+export function declaredAt(): DeclaredAt | undefined {
+  for (const frame of frames()) {
+    const file = frame.getFileName()
+    if (file === null || file === undefined || file === '') return undefined
+    if (file.startsWith('node:') || /^(REPL|\[eval|evalmachine)/.test(file)) return undefined
+    const plain = (file.startsWith('file:') ? fileURLToPath(file) : file).replace(/[?#].*$/, '')
+    if (!path.isAbsolute(plain)) return undefined
+    if (plain.startsWith(own)) continue
+    return { module: moduleName(plain), place: `${plain}:${frame.getLineNumber()}:${frame.getColumnNumber()}` }
+  }
+  return undefined
+}
+
+function frames(): NodeJS.CallSite[] {
+  const { prepareStackTrace, stackTraceLimit } = Error
+  try {
+    Error.stackTraceLimit = maxFrames
+    Error.prepareStackTrace = (_, sites) => sites
+    const holder: { stack?: unknown } = {}
+    Error.captureStackTrace(holder, frames)
+    return Array.isArray(holder.stack) ? (holder.stack as NodeJS.CallSite[]) : []
+  } finally {
+    Error.prepareStackTrace = prepareStackTrace
+    Error.stackTraceLimit = stackTraceLimit
+  }
+}
+
+const names = new Map<string, string>()
+
+/**
+ * A module's name: its package's name and its path in it, without extension and a leading `src`, `dist`, `build` or `lib`. The package
+ * belongs to it: two projects may share a store, and both have a `pipeline`.
+ */
+function moduleName(file: string): string {
+  const known = names.get(file)
+  if (known !== undefined) return known
+  const { root, name } = packageOf(path.dirname(file))
+  const inside = path.relative(root, file).split(path.sep)
+  if (inside.length > 1 && ['src', 'dist', 'build', 'lib'].includes(inside[0]!)) inside.shift()
+  const made = `${name}/${inside.join('/').replace(/\.[cm]?[jt]sx?$/, '')}`
+  names.set(file, made)
+  return made
+}
+
+function packageOf(dir: string): { root: string; name: string } {
+  for (let at = dir; ; at = path.dirname(at)) {
+    const file = path.join(at, 'package.json')
+    if (fs.existsSync(file)) {
+      const { name } = JSON.parse(fs.readFileSync(file, 'utf8')) as { name?: unknown }
+      // A package.json without a name only sets the module type of a build folder, unless it is the last one.
+      if (typeof name === 'string' && name !== '') return { root: at, name }
+    }
+    if (at === path.dirname(at)) return { root: dir, name: path.basename(dir) }
+  }
+}
+
+const declared = new Map<string, { place: string | undefined; named: boolean; source: string }>()
+
+/**
+ * Notes that `id` and `version` were declared, once. A second declaration is refused: from another place it is another computation,
+ * and from the same place (a loop, a factory) it closes over values that no key can see.
+ *
+ * @param named the user gave the name, and answers for it: the same place may declare it again.
+ */
+export function declareOnce(
+  id: string,
+  version: string,
+  place: string | undefined,
+  named: boolean,
+  source: string,
+): void {
+  const key = `${id},${version}`
+  const before = declared.get(key)
+  if (before === undefined) {
+    declared.set(key, { place, named, source })
+    return
+  }
+  if (before.place === place && named && before.source === source) return
+  const where = before.place === place ? `twice at ${place}` : `at ${before.place} and at ${place}`
+  throw new DeclarationError(`${id} (version ${version}) is declared ${where}`, {
+    hint:
+      before.place === place && !named
+        ? 'declared in a loop or a function it closes over values that no key can see: declare it once at the top of the module, or give each its own `name:`'
+        : 'give one of them another `name:` or `version:`',
+  })
+}
+
+/** The id of a function in a module (design rule 3), or the name given. */
+export function idOf(given: string | undefined, at: DeclaredAt | undefined, member: string): string {
+  if (given !== undefined) return given
+  if (member === '' || at === undefined) {
+    throw new DeclarationError(
+      member === '' ? 'a function without a name cannot be cached' : `${member} is declared in no module`,
+      {
+        hint: 'name the function, or pass `name:`',
+      },
+    )
+  }
+  return `${at.module}.${member}`
+}

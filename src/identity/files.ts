@@ -1,0 +1,123 @@
+import { createHash } from 'node:crypto'
+import * as fs from 'node:fs'
+import * as path from 'node:path'
+import { NotFoundError, StoreIOError } from '../errors.js'
+import { byCodeUnit, canonical } from './canonical.js'
+import { type Digest, sha256 } from './digest.js'
+
+/** What a file's bytes are, and how the file looked when that was found out. */
+export interface FileIdentity {
+  readonly path: string
+  /** Stands in canonical texts: `File(<bytes>,<SHA-256>)` or `Folder(<entries>,<SHA-256 of the listing>)`. */
+  readonly text: string
+  readonly stamp: string
+}
+
+interface Known {
+  readonly stamp: string
+  readonly digest: Digest
+}
+
+const known = new Map<string, Known>()
+/** A file that changed this recently may change again without its times showing it. */
+const racyMs = 2000
+const block = 1 << 20
+
+/**
+ * Identity of an input file: its content, not its path. Remembered in this process per device, inode, size and times.
+ *
+ * @throws {NotFoundError} when there is no such file.
+ */
+export async function fileIdentity(file: string): Promise<FileIdentity> {
+  const absolute = path.resolve(file)
+  const stat = statOf(absolute)
+  if (!stat.isFile())
+    throw new StoreIOError('read', absolute, new Error('it is not a regular file'), 'use inputDir for a folder')
+  const stamp = stampOf(stat)
+  const digest = await contentOf(absolute, stamp, stat)
+  return { path: absolute, text: `File(${stat.size},${digest})`, stamp }
+}
+
+/**
+ * Identity of an input folder: the relative paths and contents of the files in it. Links to files count as what they lead
+ * to; empty folders, modes and times do not count.
+ */
+export async function folderIdentity(folder: string): Promise<FileIdentity> {
+  const absolute = path.resolve(folder)
+  if (!statOf(absolute).isDirectory()) {
+    throw new StoreIOError('read', absolute, new Error('it is not a folder'), 'use inputFile for a file')
+  }
+  const listing: [string, number, Digest][] = []
+  const stamps: string[] = []
+  for (const file of filesBelow(absolute)) {
+    const stat = statOf(file)
+    const stamp = stampOf(stat)
+    const relative = path.relative(absolute, file).split(path.sep).join('/')
+    listing.push([relative, stat.size, await contentOf(file, stamp, stat)])
+    stamps.push(`${relative}:${stamp}`)
+  }
+  return { path: absolute, text: `Folder(${listing.length},${sha256(canonical(listing))})`, stamp: stamps.join('|') }
+}
+
+/** Whether an input still looks as it did when its identity was taken. */
+export function unchanged(identity: FileIdentity): boolean {
+  try {
+    const stat = statOf(identity.path)
+    if (!stat.isDirectory()) return stampOf(stat) === identity.stamp
+    const stamps = filesBelow(identity.path).map((file) => {
+      const relative = path.relative(identity.path, file).split(path.sep).join('/')
+      return `${relative}:${stampOf(statOf(file))}`
+    })
+    return stamps.join('|') === identity.stamp
+  } catch {
+    // Gone, or no longer readable: either way not what was read.
+    return false
+  }
+}
+
+function statOf(file: string): fs.Stats {
+  try {
+    return fs.statSync(file)
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== 'ENOENT') throw new StoreIOError('read', file, cause)
+    throw new NotFoundError('the input file', file, {
+      cause,
+      hint: 'check the path; relative ones start at the current folder',
+    })
+  }
+}
+
+function stampOf(stat: fs.Stats): string {
+  return `${stat.dev}:${stat.ino}:${stat.size}:${stat.mtimeMs}:${stat.ctimeMs}`
+}
+
+async function contentOf(file: string, stamp: string, stat: fs.Stats): Promise<Digest> {
+  const before = known.get(file)
+  if (before?.stamp === stamp) return before.digest
+  const hash = createHash('sha256')
+  try {
+    for await (const part of fs.createReadStream(file, { highWaterMark: block })) hash.update(part as Buffer)
+  } catch (cause) {
+    throw new StoreIOError('read', file, cause)
+  }
+  const digest = hash.digest('hex') as Digest
+  if (stampOf(statOf(file)) !== stamp) return contentOf(file, stampOf(statOf(file)), statOf(file))
+  if (Date.now() - Math.max(stat.mtimeMs, stat.ctimeMs) > racyMs) known.set(file, { stamp, digest })
+  return digest
+}
+
+function filesBelow(folder: string): string[] {
+  const files: string[] = []
+  const visit = (dir: string, depth: number): void => {
+    if (depth > 64)
+      throw new StoreIOError('read', dir, new Error('it is nested deeper than 64 folders: a link leads back?'))
+    for (const name of fs.readdirSync(dir).sort(byCodeUnit)) {
+      const at = path.join(dir, name)
+      const stat = statOf(at)
+      if (stat.isDirectory()) visit(at, depth + 1)
+      else if (stat.isFile()) files.push(at)
+    }
+  }
+  visit(folder, 0)
+  return files.sort(byCodeUnit)
+}

@@ -1,0 +1,117 @@
+/** Bulk data piece by piece: what a source yields becomes blocks of a size that is cheap to hash and to write. */
+import type * as fs from 'node:fs'
+import * as io from './io.js'
+
+/** Bytes on their way into a file. `ours`: nobody else will write into their buffer, so the source may go on meanwhile. */
+export interface Block {
+  readonly bytes: Uint8Array
+  readonly ours: boolean
+}
+
+/** The file's bytes in blocks; each is a buffer of its own. */
+export async function* fileBlocks(handle: fs.promises.FileHandle): AsyncGenerator<Uint8Array> {
+  for (let at = 0; ; ) {
+    const buffer = Buffer.allocUnsafeSlow(io.block)
+    const got = await io.readBlock(handle, buffer, at)
+    if (got > 0) yield got === buffer.byteLength ? buffer : buffer.subarray(0, got)
+    if (got < buffer.byteLength) return
+    at += got
+  }
+}
+
+/** Blocks of a file of the user's. */
+export async function* blocksOfFile(handle: fs.promises.FileHandle, file: string): AsyncGenerator<Block> {
+  try {
+    for await (const bytes of fileBlocks(handle)) yield { bytes, ours: true }
+  } catch (error) {
+    throw io.errnoOf(error) === undefined ? error : io.ioError('read', file, error)
+  }
+}
+
+export function* blocksOfBytes(bytes: Uint8Array): Generator<Block> {
+  for (let at = 0; at < bytes.byteLength; at += io.block)
+    yield { bytes: bytes.subarray(at, at + io.block), ours: false }
+}
+
+/** Cuts large pieces and gathers small ones: a write per 64 KiB costs twice a write per MiB (measured). */
+export async function* blocksOfStream(source: AsyncIterable<Uint8Array>): AsyncGenerator<Block> {
+  const gather = 1 << 20
+  let buffer: Buffer | undefined
+  let filled = 0
+  for await (const piece of source) {
+    if (!(piece instanceof Uint8Array)) {
+      throw new TypeError(`a stream to put must yield Uint8Array, got ${piece === null ? 'null' : typeof piece}`)
+    }
+    if (piece.byteLength >= gather) {
+      if (buffer !== undefined && filled > 0) yield { bytes: buffer.subarray(0, filled), ours: true }
+      buffer = undefined
+      filled = 0
+      yield* blocksOfBytes(piece)
+      continue
+    }
+    for (let at = 0; at < piece.byteLength; ) {
+      buffer ??= Buffer.allocUnsafeSlow(gather)
+      const part = piece.subarray(at, at + gather - filled)
+      buffer.set(part, filled)
+      filled += part.byteLength
+      at += part.byteLength
+      if (filled === gather) {
+        yield { bytes: buffer, ours: true }
+        buffer = undefined
+        filled = 0
+      }
+    }
+  }
+  if (buffer !== undefined && filled > 0) yield { bytes: buffer.subarray(0, filled), ours: true }
+}
+
+/** The same items, but an abort ends the waiting for one that does not come. */
+export async function* abortable<T>(source: AsyncIterable<T>, signal: AbortSignal | undefined): AsyncGenerator<T> {
+  if (signal === undefined) {
+    yield* source
+    return
+  }
+  const iterator = source[Symbol.asyncIterator]()
+  // One listener and one pair of callbacks at a time: racing each item against one promise would keep a reaction per item.
+  let stop: (() => void) | undefined
+  const onAbort = () => stop?.()
+  signal.addEventListener('abort', onAbort)
+  let ended = false
+  try {
+    for (;;) {
+      signal.throwIfAborted()
+      const next = await new Promise<IteratorResult<T>>((resolve, reject) => {
+        stop = () => reject(signal.reason)
+        iterator.next().then(resolve, (error) => {
+          ended = true
+          reject(error)
+        })
+      })
+      if (next.done === true) {
+        ended = true
+        return
+      }
+      yield next.value
+    }
+  } finally {
+    signal.removeEventListener('abort', onAbort)
+    // Not awaited: a source that hangs answers this no sooner than it answers next().
+    if (!ended) iterator.return?.().catch(() => undefined)
+  }
+}
+
+/** Writes all of `data` at `position`; short writes are legal. */
+export async function writeBlock(
+  handle: fs.promises.FileHandle,
+  data: Uint8Array,
+  position: number,
+  file: string,
+): Promise<void> {
+  try {
+    for (let at = 0; at < data.byteLength; ) {
+      at += (await handle.write(data, at, data.byteLength - at, position + at)).bytesWritten
+    }
+  } catch (error) {
+    throw io.ioError('write', file, error)
+  }
+}

@@ -1,4 +1,4 @@
-import { type CacherOptions, cacherIdentity, callable, Codec, type Encoded } from '../src/artifact/cacheable.js'
+import { type CacherOptions, Codec, cacherIdentity, callable, type Encoded } from '../src/artifact/cacheable.js'
 import { CacherError } from '../src/errors.js'
 import { type CallableCacher, kindOf } from './common.js'
 

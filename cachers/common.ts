@@ -15,7 +15,10 @@ export interface CallableCacher<Instance, Options extends CacherOptions = Cacher
 }
 
 /** One set of options from what a cacher was called with: a path, options, or both. */
-export function merged(argument: string | CacherOptions | undefined, more: unknown): CacherOptions | string | undefined {
+export function merged(
+  argument: string | CacherOptions | undefined,
+  more: unknown,
+): CacherOptions | string | undefined {
   if (more === undefined) return argument
   if (more === null || typeof more !== 'object' || typeof argument !== 'string') {
     throw new DeclarationError('a cacher takes a path, options, or a path and options')

@@ -1,5 +1,5 @@
 import type { ZodType } from 'zod'
-import { type CacherOptions, cacherIdentity, callable, Codec } from '../src/artifact/cacheable.js'
+import { type CacherOptions, Codec, cacherIdentity, callable } from '../src/artifact/cacheable.js'
 import { jsonDifference } from '../src/artifact/json.js'
 import { CacherError, CurioError, DeclarationError } from '../src/errors.js'
 import { merged, messageOf, utf8 } from './common.js'

@@ -1,4 +1,4 @@
-import { type CacherOptions, cacherIdentity, callable, Codec } from '../src/artifact/cacheable.js'
+import { type CacherOptions, Codec, cacherIdentity, callable } from '../src/artifact/cacheable.js'
 import { CacherError } from '../src/errors.js'
 import { type CallableCacher, kindOf, messageOf, utf8 } from './common.js'
 

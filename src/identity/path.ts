@@ -21,7 +21,7 @@ export function segment(text: string, isUid = false): string {
     text.length <= maxSegment &&
     !text.endsWith('.') &&
     !device.test(text) &&
-    !isReserved(text) &&
+    !isReservedName(text) &&
     (isUid || text === text.toLowerCase())
   if (safe) return text
   const label = text
@@ -31,7 +31,8 @@ export function segment(text: string, isUid = false): string {
   return `${label || 'x'}~${tail(sha256(text))}`
 }
 
-function isReserved(text: string): boolean {
+/** Whether a name, in any case and with any extension, has a meaning of its own in a key's folder. */
+export function isReservedName(text: string): boolean {
   const lower = text.toLowerCase()
   return reserved.has(lower.split('.')[0]!) || lower.endsWith('.meta.json')
 }

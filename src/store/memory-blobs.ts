@@ -25,13 +25,14 @@ export class MemoryBlobs implements BlobStore {
     signal?.throwIfAborted()
     const bytes = this.#blobs.get(checked(digest))
     // A copy: what is handed out may be changed by whoever gets it.
-    return bytes === undefined ? undefined : Uint8Array.from(bytes)
+    return bytes === undefined ? undefined : new Uint8Array(bytes)
   }
 
   async read(info: BlobInfo, range?: ByteRange, { signal }: BlobOptions = {}): Promise<Uint8Array | undefined> {
     signal?.throwIfAborted()
     const { start, end } = checkRange(info, range)
-    return this.#blobs.get(checked(info.sha256))?.slice(start, end)
+    const bytes = this.#blobs.get(checked(info.sha256))
+    return bytes === undefined ? undefined : new Uint8Array(bytes.subarray(start, end))
   }
 
   async stream(digest: Digest, options: BlobOptions = {}): Promise<AsyncIterable<Uint8Array> | undefined> {
@@ -62,7 +63,7 @@ function checked(digest: Digest): Digest {
 
 async function gather(source: BlobSource, signal: AbortSignal | undefined): Promise<Uint8Array> {
   if (typeof source === 'string') return Buffer.from(source)
-  if (source instanceof Uint8Array) return Uint8Array.from(source)
+  if (source instanceof Uint8Array) return new Uint8Array(source)
   if (!(Symbol.asyncIterator in source)) {
     const { file } = source
     return fs.promises.readFile(file).catch((error) => {
@@ -75,7 +76,7 @@ async function gather(source: BlobSource, signal: AbortSignal | undefined): Prom
     if (!(part instanceof Uint8Array)) {
       throw new TypeError(`a stream to put must yield Uint8Array, got ${part === null ? 'null' : typeof part}`)
     }
-    parts.push(Uint8Array.from(part))
+    parts.push(new Uint8Array(part))
   }
   return Buffer.concat(parts)
 }

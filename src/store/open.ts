@@ -26,24 +26,30 @@ const marker = 'curio.json'
 /** Finds or makes the store at `given` (design: "Opening"). */
 export function openFolder(given: string, rules: OpenRules): OpenFolder {
   const folder = path.resolve(given)
-  const stat = fs.statSync(folder, { throwIfNoEntry: false })
-  if (stat !== undefined && !stat.isDirectory()) throw new StoreOpenError(folder, 'it is a file')
-  if (stat === undefined || (readMarker(folder) === undefined && !exists(path.join(folder, marker))))
-    create(folder, stat, rules)
-  const id = checkMarker(folder)
-  const real = fs.realpathSync(folder)
-  return { folder: real, id, modes: modesOf(real, rules) }
+  try {
+    const stat = fs.statSync(folder, { throwIfNoEntry: false })
+    if (stat !== undefined && !stat.isDirectory()) throw new StoreOpenError(folder, 'it is a file')
+    if (stat === undefined || readMarker(folder) === undefined) create(folder, stat, rules)
+    const id = checkMarker(folder)
+    const real = fs.realpathSync(folder)
+    return { folder: real, id, modes: modesOf(real, rules) }
+  } catch (error) {
+    throw CurioError.is(error) ? error : io.ioError('open a store in', folder, error)
+  }
 }
 
 function create(folder: string, stat: fs.Stats | undefined, rules: OpenRules): void {
   if (stat === undefined) {
     if (rules.readOnly) throw new StoreOpenError(folder, 'it does not exist, and readOnly creates nothing')
+    if (fs.lstatSync(folder, { throwIfNoEntry: false }) !== undefined) {
+      throw new StoreOpenError(folder, 'it is a link that leads nowhere')
+    }
     if (!exists(path.dirname(folder))) {
       throw new StoreOpenError(folder, `its parent ${path.dirname(folder)} does not exist`, {
         hint: 'create the parent folder first, or check the path for a typing error',
       })
     }
-    io.ensureDir(folder, 0o777 & ~process.umask(), rules.durable)
+    makeStoreFolder(folder, rules)
   }
   const others = fs.readdirSync(folder).filter((name) => !name.startsWith('.tmp-') && name !== marker)
   if (others.length > 0 && !rules.create && !exists(path.join(folder, marker))) {
@@ -57,13 +63,19 @@ function create(folder: string, stat: fs.Stats | undefined, rules: OpenRules): v
   }
   if (rules.readOnly) throw new StoreOpenError(folder, 'it is empty, and readOnly creates nothing')
   const text = `${JSON.stringify({ format: formatVersion, digest: 'sha256', id: randomUUID(), features: [] })}\n`
+  const temp = io.writeTemp(folder, text, modesOf(folder, rules).file, rules.durable)
+  if (!io.publish(temp, path.join(folder, marker))) io.remove(temp)
+  if (rules.durable) io.syncDir(folder)
+}
+
+/** By the umask, but never writable for all; a group's parent passes its setgid bit on, which a chmod would take away. */
+function makeStoreFolder(folder: string, rules: OpenRules): void {
   try {
-    const temp = io.writeTemp(folder, text, modesOf(folder, rules).file, rules.durable)
-    if (!io.publish(temp, path.join(folder, marker))) io.remove(temp)
-    if (rules.durable) io.syncDir(folder)
+    fs.mkdirSync(folder, 0o775)
   } catch (error) {
-    throw CurioError.is(error) ? error : io.ioError('create a store in', folder, error)
+    if (io.errnoOf(error) !== 'EEXIST') throw error
   }
+  if (rules.durable) io.syncDir(path.dirname(folder))
 }
 
 function exists(file: string): boolean {
@@ -83,18 +95,14 @@ function checkMarker(folder: string): string {
   try {
     header = JSON.parse(text ?? '') as typeof header
   } catch (cause) {
-    throw new StoreOpenError(folder, `${marker} is damaged`, {
-      cause,
-      hint: `restore it from a backup or another store of the same version: {"format":1,"digest":"sha256","id":"<any uuid>","features":[]}`,
-    })
+    throw damagedMarker(folder, cause)
   }
-  if (header?.format !== formatVersion) {
+  if (!Number.isSafeInteger(header?.format) || (header.format as number) < 1) throw damagedMarker(folder)
+  if (header.format !== formatVersion) {
     throw new StoreOpenError(
       folder,
-      `it has format ${JSON.stringify(header?.format)}; this version of curio knows format ${formatVersion}`,
-      {
-        hint: 'use a newer version of curio for this store; nothing was changed',
-      },
+      `it has format ${header.format}; this version of curio knows format ${formatVersion}`,
+      { hint: 'use a newer version of curio for this store; nothing was changed' },
     )
   }
   if (header.digest !== 'sha256') {
@@ -103,7 +111,8 @@ function checkMarker(folder: string): string {
       `it uses digest ${JSON.stringify(header.digest)}; this version of curio knows sha256`,
     )
   }
-  const later = fs.existsSync(path.join(folder, 'features')) ? fs.readdirSync(path.join(folder, 'features')) : []
+  const dir = path.join(folder, 'features')
+  const later = fs.existsSync(dir) ? fs.readdirSync(dir) : []
   const features = [...(Array.isArray(header.features) ? header.features : ['(unreadable)']), ...later].map(String)
   const unknown = features.filter((feature) => !knownFeatures.includes(feature) && !feature.startsWith('.tmp-'))
   if (unknown.length > 0) {
@@ -111,8 +120,15 @@ function checkMarker(folder: string): string {
       hint: 'use a newer version of curio for this store; nothing was changed',
     })
   }
-  if (typeof header.id !== 'string') throw new StoreOpenError(folder, `${marker} has no id`)
+  if (typeof header.id !== 'string' || header.id === '') throw damagedMarker(folder)
   return header.id
+}
+
+function damagedMarker(folder: string, cause?: unknown): StoreOpenError {
+  return new StoreOpenError(folder, `${marker} is damaged`, {
+    cause,
+    hint: 'restore it from a backup, or write {"format":1,"digest":"sha256","id":"<any uuid>","features":[]} and a newline',
+  })
 }
 
 /**
@@ -126,5 +142,7 @@ function modesOf(folder: string, rules: OpenRules): io.Modes {
       hint: `chmod o-w ${folder}, or pass { trustWorldWritable: true } if nobody else can reach it`,
     })
   }
-  return { dir: (mode & 0o2775) | 0o700, file: (mode & 0o044) | 0o400 }
+  // Who trusts a world-writable folder shares it with other users, who must get on below it too.
+  const world = rules.trustWorldWritable ? 0o2777 : 0o2775
+  return { dir: (mode & world) | 0o700, file: (mode & 0o044) | 0o400 }
 }

@@ -1,11 +1,13 @@
 import * as fs from 'node:fs'
 import * as path from 'node:path'
 import { CurioError } from '../errors.js'
-import { segment } from '../identity/path.js'
+import { tail } from '../identity/digest.js'
+import { isReservedName, segment } from '../identity/path.js'
 import type { Artifact, ArtifactFile, Entry } from './entry.js'
 import * as io from './io.js'
 
 const maxLinks = 100
+const maxSidecar = 64 << 20
 
 /** The sidecar of an artifact: what its entry says about it, for people and for inline cachers. */
 export function sidecar(entry: Entry, artifact: Artifact): Record<string, unknown> {
@@ -35,61 +37,87 @@ export function writeViews(
   modes: io.Modes,
 ): void {
   for (const artifact of entry.artifacts) {
-    try {
-      writeSidecar(path.join(dir, `${artifact.name}.meta.json`), sidecarText(entry, artifact))
-      const files = filesOf(artifact)
-      for (const file of files.slice(0, maxLinks)) {
-        const at = path.join(dir, file.role)
-        if (file.role.includes('/')) io.ensureDir(path.dirname(at), modes.dir, false)
-        writeLink(at, blobPath(folder, file.sha256))
-      }
-      const main = files.find((file) => file.role === viewName(artifact))
-      if (artifact.view !== undefined && main !== undefined) {
-        const { subdir = '', prefix = '' } = artifact.view
-        const parts = subdir.split('/').filter((part) => part !== '' && part !== '.' && part !== '..')
-        const at = path.join(folder, 'views', ...parts.map((part) => segment(part)))
-        io.ensureDir(at, modes.dir, false)
-        const label = [segment(prefix === '' ? 'view' : prefix), artifact.name].slice(prefix === '' ? 1 : 0).join('_')
-        writeLink(
-          path.join(at, `${label}-${path.basename(dir).slice(-16)}${artifact.extension}`),
-          blobPath(folder, main.sha256),
-        )
-      }
-    } catch (error) {
-      if (!isHarmless(error)) throw error
+    const files = filesOf(artifact)
+    // One by one: a name that is taken by something of the user's must not cost the others theirs.
+    attempt(() => writeSidecar(sidecarPath(dir, artifact), sidecarText(entry, artifact), modes))
+    for (const file of files.slice(0, maxLinks)) {
+      attempt(() => writeRoleLink(folder, dir, file, modes))
     }
+    const main = files.find((file) => file.role === viewName(artifact))
+    const at = morePath(folder, entry, artifact)
+    if (main === undefined || at === undefined) continue
+    attempt(() => {
+      io.ensureDir(path.dirname(at), modes.dir, false)
+      writeLink(at, blobPath(folder, main.sha256))
+    })
   }
+}
+
+function attempt(action: () => void): void {
+  try {
+    action()
+  } catch (error) {
+    if (!CurioError.is(error) && io.errnoOf(error) === undefined) throw error
+  }
+}
+
+function sidecarPath(dir: string, artifact: Artifact): string {
+  return path.join(dir, `${artifact.name}.meta.json`)
+}
+
+/** A file of an artifact under its own name, unless that name has another meaning in a key's folder, at any depth. */
+function writeRoleLink(folder: string, dir: string, file: ArtifactFile, modes: io.Modes): void {
+  const parts = file.role.split('/')
+  if (parts.some(isReservedName)) return
+  let parent = dir
+  for (const part of parts.slice(0, -1)) {
+    parent = path.join(parent, part)
+    io.ensureDir(parent, modes.dir, false)
+    // A link here is the user's, and what lies behind it too.
+    if (!fs.lstatSync(parent).isDirectory()) return
+  }
+  writeLink(path.join(dir, ...parts), blobPath(folder, file.sha256))
+}
+
+/** Where the further link stands that a cacher asked for. */
+function morePath(folder: string, entry: Entry, { name, extension, view }: Artifact): string | undefined {
+  if (view === undefined) return undefined
+  const { subdir = '', prefix = '' } = view
+  const parts = subdir.split('/').filter((part) => part !== '' && part !== '.' && part !== '..')
+  const label = prefix === '' ? name : `${segment(prefix)}_${name}`
+  return path.join(
+    folder,
+    'views',
+    ...parts.map((part) => segment(part)),
+    `${label}-${tail(entry.hash)}${extension}`,
+  )
 }
 
 function blobPath(folder: string, digest: string): string {
   return path.join(folder, 'blobs', digest.slice(0, 2), digest)
 }
 
-function isHarmless(error: unknown): boolean {
-  return CurioError.is(error) || io.errnoOf(error) !== undefined
-}
-
-function writeSidecar(file: string, text: string): void {
-  const there = io.readSmall(file)
-  if (there instanceof Uint8Array) {
-    const now = Buffer.from(there.buffer, there.byteOffset, there.byteLength).toString()
-    // An unreadable sidecar of ours is repaired; a file of the user's that took the name is left alone.
-    if (now === text || !isOurs(now)) return
-  } else if (there !== undefined) return
-  fs.renameSync(io.writeTemp(path.dirname(file), text, 0o644, false), file)
-}
-
-function isOurs(text: string): boolean {
-  return text.trim() === '' || text.slice(0, 200).includes('"curio"') || !isJson(text)
-}
-
-function isJson(text: string): boolean {
+function writeSidecar(file: string, text: string, modes: io.Modes): void {
+  const there = readSidecar(file)
+  if (there === text || there === 'not ours') return
+  const temp = io.writeTemp(path.dirname(file), text, modes.file | 0o200, false)
   try {
-    JSON.parse(text)
-    return true
-  } catch {
-    return false
+    fs.renameSync(temp, file)
+  } catch (error) {
+    io.remove(temp)
+    throw error
   }
+}
+
+/** The text of a sidecar of ours, damaged or not; `'not ours'` for a file of the user's that took the name. */
+function readSidecar(file: string): string | undefined {
+  const there = io.readSmall(file, maxSidecar)
+  if (there === undefined) return undefined
+  if (!(there instanceof Uint8Array)) return 'not ours'
+  const text = Buffer.from(there.buffer, there.byteOffset, there.byteLength).toString()
+  const head = text.slice(0, 100)
+  const ours = head.includes('"curio"') || head.includes('"sidecar"') || /^[\s\0]*$/.test(text)
+  return ours ? text : 'not ours'
 }
 
 function writeLink(at: string, target: string): void {
@@ -99,7 +127,12 @@ function writeLink(at: string, target: string): void {
     if (!there.isSymbolicLink() || fs.readlinkSync(at) === relative) return
     const temp = path.join(path.dirname(at), io.tempName())
     fs.symlinkSync(relative, temp)
-    fs.renameSync(temp, at)
+    try {
+      fs.renameSync(temp, at)
+    } catch (error) {
+      io.remove(temp)
+      throw error
+    }
     return
   }
   fs.symlinkSync(relative, at)
@@ -122,10 +155,26 @@ export function removeViews(
   filesOf: (artifact: Artifact) => readonly ArtifactFile[],
 ): void {
   for (const artifact of entry.artifacts) {
-    io.remove(path.join(dir, `${artifact.name}.meta.json`))
+    const sidecar = sidecarPath(dir, artifact)
+    if (readSidecar(sidecar) !== 'not ours') io.remove(sidecar)
     for (const file of filesOf(artifact)) {
       const at = path.join(dir, file.role)
       if (leadsTo(at, folder, file.sha256)) io.remove(at)
+      for (let up = path.dirname(at); up !== dir; up = path.dirname(up)) removeIfEmpty(up)
     }
+    const main = filesOf(artifact).find((file) => file.role === viewName(artifact))
+    const more = morePath(folder, entry, artifact)
+    if (main !== undefined && more !== undefined && leadsTo(more, folder, main.sha256)) io.remove(more)
+  }
+}
+
+/** Removes a folder; false when it is not empty, not there, or not ours to remove. */
+export function removeIfEmpty(dir: string): boolean {
+  try {
+    fs.rmdirSync(dir)
+    return true
+  } catch (error) {
+    if (io.errnoOf(error) === undefined) throw error
+    return io.isAbsent(error)
   }
 }

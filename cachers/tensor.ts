@@ -16,8 +16,8 @@ import { columnMajor, gather } from './tensor/strides.js'
 import {
   type DType,
   itemSize,
-  sizeOf,
   type Stored,
+  sizeOf,
   storage,
   type Tensor,
   type TensorArray,

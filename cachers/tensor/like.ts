@@ -1,7 +1,7 @@
 /** What other libraries call a tensor, as elements in the order and the form of a file. */
 import { narrow, widen } from './half.js'
 import { gather, reach, rowMajor } from './strides.js'
-import { type DType, itemSize, sizeOf, type Stored, storage, type TensorLike, TensorProblem } from './types.js'
+import { type DType, itemSize, type Stored, sizeOf, storage, type TensorLike, TensorProblem } from './types.js'
 
 /** Elements as they stand in a file: row-major, `float16` as bits, `bool` as 0 and 1. */
 export interface Elements {
@@ -135,8 +135,7 @@ function converted(data: ArrayLike<unknown>, dtype: DType): Stored {
     return narrow(numbers, (i) => unfit(data, i, dtype))
   }
   if (dtype === 'bool') return booleans(data)
-  // A Float16Array is the only one without a class of its own here.
-  if (own === dtype && own !== ('float16' as DType)) return viewAs(dtype, data)
+  if (own === dtype) return viewAs(dtype, data)
   const to = new storage[dtype](data.length)
   const range = limits[dtype]
   for (let i = 0; i < data.length; i++) {
@@ -195,7 +194,7 @@ function unfit(data: ArrayLike<unknown>, i: number, dtype: DType): never {
 /** The same bytes as elements of the class that stands for a dtype; their sizes are the same. */
 function viewAs(dtype: DType, data: ArrayLike<unknown>): Stored {
   const { buffer, byteOffset, length } = data as Uint8Array
-  return new storage[dtype](buffer, byteOffset, length)
+  return new storage[dtype](buffer as ArrayBuffer, byteOffset, length)
 }
 
 /** The bytes of elements in little-endian order. */

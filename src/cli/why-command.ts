@@ -80,7 +80,7 @@ async function explainStored(
   const gone = new Set(missing.map((one) => one.sha256))
   for (const artifact of entry.artifacts) {
     for (const file of (await store.filesOf(artifact)) ?? []) {
-      if (gone.has(file.sha256) || (await store.blobs.verify(file.sha256, { again: true, leave: true }))) continue
+      if (gone.has(file.sha256) || (await store.blobs.inspect(file.sha256, { again: true })) !== 'damaged') continue
       damaged.push({ artifact: artifact.name, role: file.role, sha256: file.sha256 })
     }
   }

@@ -2,6 +2,7 @@
 import * as fs from 'node:fs'
 import * as path from 'node:path'
 import { isDigest } from '../identity/digest.js'
+import { holderOf, holderText } from './holder.js'
 import * as io from './io.js'
 import { aliveness } from './process.js'
 
@@ -246,22 +247,13 @@ export function heldLocks(folder: string): LockHeld[] {
     if (!isDigest(hash + hash)) continue
     const stat = fs.lstatSync(path.join(dir, name), { throwIfNoEntry: false })
     if (stat === undefined) continue
-    held.push({ hash, ...holderOf(path.join(dir, `${hash}.json`)), idleMs: Math.max(0, Date.now() - stat.mtimeMs) })
+    const holder = holderOf(path.join(dir, hash))
+    held.push({
+      hash,
+      holder: holderText(holder),
+      state: holder === undefined ? 'unknown' : aliveness(holder.host, holder.boot, holder.pid, holder.start),
+      idleMs: Math.max(0, Date.now() - stat.mtimeMs),
+    })
   }
   return held
-}
-
-function holderOf(file: string): Pick<LockHeld, 'holder' | 'state'> {
-  const bytes = io.readSmall(file)
-  try {
-    const holder = JSON.parse(bytes instanceof Uint8Array ? Buffer.from(bytes).toString() : '') as Record<string, unknown>
-    const { host, boot, pid, start, since } = holder
-    if (typeof host === 'string' && typeof boot === 'string' && typeof pid === 'number' && pid > 0) {
-      const state = aliveness(host, boot, pid, typeof start === 'string' ? start : undefined)
-      return { holder: `pid ${pid} on ${host} since ${String(since)}`, state }
-    }
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error
-  }
-  return { holder: 'an unknown holder', state: 'unknown' }
 }

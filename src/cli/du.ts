@@ -41,10 +41,15 @@ export async function du({ args, out, open }: Context): Promise<number> {
       if (!group.blobs.has(digest)) users.set(digest, (users.get(digest) ?? 0) + 1)
       group.blobs.add(digest)
     }
-    for (const { name, cacher, bytes, digest } of entry.artifacts) {
+    for (const artifact of entry.artifacts) {
+      const { name, cacher, digest } = artifact
       const known = artifacts.get(digest)
-      if (known === undefined) artifacts.set(digest, { key: entry.key, name, cacher, bytes, keys: 1 })
-      else known.keys += 1
+      if (known !== undefined) known.keys += 1
+      else {
+        const there = ((await store.filesOf(artifact)) ?? []).filter((file) => sizes.has(file.sha256))
+        const bytes = there.reduce((sum, file) => sum + file.bytes, 0)
+        if (there.length > 0) artifacts.set(digest, { key: entry.key, name, cacher, bytes, keys: 1 })
+      }
     }
   }
 

@@ -19,6 +19,14 @@ export interface FolderBlobsOptions {
   readonly events: StoreEvents
 }
 
+/** A blob on its way out. */
+export interface HiddenBlob {
+  readonly digest: Digest
+  readonly bytes: number
+  restore(): void
+  remove(): void
+}
+
 const maxRemembered = 100_000
 const maxAttempts = 5
 
@@ -241,16 +249,7 @@ export class FolderBlobs implements BlobStore {
 
   /** Makes a blob that is there survive loss of power, whoever put it; false when it is absent. */
   sync(digest: Digest): boolean {
-    const file = this.path(digest)
-    const fd = io.openNow(file)
-    if (fd === undefined) return false
-    try {
-      fs.fdatasyncSync(fd)
-    } catch (error) {
-      throw io.ioError('sync', file, error)
-    } finally {
-      fs.closeSync(fd)
-    }
+    if (!io.syncFile(this.path(digest))) return false
     io.syncDir(this.#shard(digest))
     return true
   }
@@ -444,6 +443,24 @@ export class FolderBlobs implements BlobStore {
     if (this.#options.readOnly) throw new ReadOnlyError('blobs.delete', 'the store was opened read-only')
     this.#checked.delete(digest)
     return io.remove(this.path(digest))
+  }
+
+  /**
+   * Takes a blob out of sight, for a clean-up that looks once more before it deletes. Undefined when it is not there.
+   */
+  hide(digest: Digest): HiddenBlob | undefined {
+    const file = this.path(digest)
+    const bytes = io.sizeOf(file)
+    if (bytes === undefined) return undefined
+    const aside = path.join(path.dirname(file), io.tempName())
+    this.#checked.delete(digest)
+    try {
+      fs.renameSync(file, aside)
+    } catch (error) {
+      if (io.isAbsent(error)) return undefined
+      throw io.ioError('remove', file, error)
+    }
+    return { digest, bytes, restore: () => io.replace(aside, file), remove: () => void io.remove(aside) }
   }
 
   async *list({ signal }: BlobOptions = {}): AsyncGenerator<{ sha256: Digest; bytes: number }> {

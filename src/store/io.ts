@@ -256,7 +256,7 @@ export function remove(file: string): boolean {
 export function replace(temp: string, final: string): void {
   fs.renameSync(temp, final)
   // Renaming one link of a file over another link of it does nothing and leaves the first.
-  remove(temp)
+  if (fs.existsSync(temp)) remove(temp)
 }
 
 /**
@@ -282,6 +282,20 @@ export function ensureDir(dir: string, mode: number, durable: boolean): void {
   }
   setMode(() => fs.chmodSync(dir, mode))
   if (durable) syncDir(path.dirname(dir))
+}
+
+/** Makes a file's bytes survive power loss, whoever wrote them; false when it is absent. */
+export function syncFile(file: string): boolean {
+  const fd = openNow(file)
+  if (fd === undefined) return false
+  try {
+    fs.fdatasyncSync(fd)
+    return true
+  } catch (error) {
+    throw ioError('sync', file, error)
+  } finally {
+    fs.closeSync(fd)
+  }
 }
 
 /** Makes new names in `dir` survive power loss, where the platform can open folders. */

@@ -1,34 +1,20 @@
-import * as fs from 'node:fs'
-import * as path from 'node:path'
-import {
-  CurioError,
-  DeclarationError,
-  IntegrityError,
-  KeyCollisionError,
-  NondeterminismError,
-  ReadOnlyError,
-  refuseUnknown,
-} from '../errors.js'
+import { DeclarationError, KeyCollisionError, ReadOnlyError, refuseUnknown } from '../errors.js'
 import type { Digest } from '../identity/digest.js'
 import type { Key } from '../identity/key.js'
-import { keyPath } from '../identity/path.js'
 import { loadChecksums } from './checksum.js'
-import {
-  type Artifact,
-  type ArtifactFile,
-  type Entry,
-  entryText,
-  maxEntryBytes,
-  parseEntry,
-  parseList,
-} from './entry.js'
+import { evict, forget } from './clean.js'
+import { type CommitOptions, type Committed, Committer } from './commit.js'
+import { type Artifact, type ArtifactFile, type Entry, parseList } from './entry.js'
+import { EntryFiles, type Read } from './entry-files.js'
 import { StoreEvents } from './events.js'
 import { FolderBlobs } from './folder-blobs.js'
-import * as io from './io.js'
+import type * as io from './io.js'
 import { ComputeLock } from './lock.js'
 import { openFolder } from './open.js'
 import type { VerifyOptions, VerifyReport } from './verify.js'
-import { removeViews, writeViews } from './views.js'
+import { writeViews } from './views.js'
+
+export type { CommitOptions, Committed } from './commit.js'
 
 /** How a store is opened. */
 export interface StoreOptions {
@@ -57,21 +43,6 @@ export type Lookup =
   | { readonly hit: true; readonly entry: Entry }
   | { readonly hit: false; readonly reason: MissReason; readonly entry?: Entry }
 
-/** What a commit did (docs/format.md, "Commit"). With `kept` and `same` the stored entry is the one to use. */
-export interface Committed {
-  readonly outcome: 'created' | 'same' | 'kept' | 'healed' | 'replaced' | 'newer'
-  readonly entry: Entry
-}
-
-export interface CommitOptions {
-  /** Replace whatever is there. Default false. */
-  readonly force?: boolean
-  /** Throw when another result is already stored. Default false. */
-  readonly deterministic?: boolean
-  /** Called when a blob vanished between put and commit; should put it again. */
-  readonly restore?: () => Promise<void>
-}
-
 interface Shared {
   readonly events: StoreEvents
   readonly inFlight: Map<string, Promise<unknown>>
@@ -79,7 +50,6 @@ interface Shared {
 
 /** One per real path and process, whatever the options: counts, and what is being computed right now. */
 const sharedByFolder = new Map<string, Shared>()
-const maxAttempts = 8
 
 /** Keys, entries and blobs in a folder. Knows nothing of cachers, stages or jobs. */
 export class EntryStore {
@@ -94,7 +64,8 @@ export class EntryStore {
   readonly #lock: ComputeLock
   readonly #inFlight: Map<string, Promise<unknown>>
   readonly #warned = new Set<string>()
-  readonly #synced = new Set<string>()
+  readonly #entries: EntryFiles
+  readonly #committer: Committer
 
   protected constructor(options: StoreOptions) {
     const { durability = 'artifact', readOnly = false } = options
@@ -118,6 +89,8 @@ export class EntryStore {
     this.events = shared.events
     this.#inFlight = shared.inFlight
     this.blobs = new FolderBlobs(open.folder, { durable, readOnly, modes: open.modes, events: shared.events })
+    this.#entries = new EntryFiles(open.folder, open.modes, shared.events)
+    this.#committer = new Committer(this)
     this.#lock = new ComputeLock(
       open.folder,
       { staleMs: Math.max(2000, options.lockStaleMs ?? 120_000), waitMs: options.lockWaitMs ?? 24 * 3600_000 },
@@ -142,7 +115,7 @@ export class EntryStore {
 
   /** The folder of a key, whether it exists or not. */
   dirOf(key: string): string {
-    return path.join(this.folder, keyPath(key))
+    return this.#entries.dirOf(key)
   }
 
   /**
@@ -153,15 +126,15 @@ export class EntryStore {
    */
   readEntry(key: Key | string): Lookup {
     const text = typeof key === 'string' ? key : key.text
-    const found = this.#read(text)
+    const found = this.readRaw(text)
     if (found === undefined) return { hit: false, reason: 'absent' }
     if (found.state === 'newer') {
-      this.#warnOnce(text, { kind: 'newer-entry', key: text })
+      this.noteNewer(text)
       return { hit: false, reason: 'newer' }
     }
     if (found.state === 'damaged') {
       this.events.emit({ kind: 'entry-damaged', key: text })
-      if (!this.readOnly) this.#setAside(text, found.bytes)
+      if (!this.readOnly) this.setEntryAside(this.#entries.fileOf(text), found.bytes)
       return { hit: false, reason: 'damaged' }
     }
     const { entry } = found
@@ -194,45 +167,28 @@ export class EntryStore {
     return bytes === undefined ? undefined : parseList(bytes)
   }
 
-  #read(text: string) {
-    const file = path.join(this.dirOf(text), 'entry.json')
-    const bytes = io.readSmall(file, maxEntryBytes)
-    if (bytes === undefined) return undefined
-    this.events.emit({ kind: 'entry-read', key: text })
-    if (!(bytes instanceof Uint8Array)) {
-      if (fs.lstatSync(file, { throwIfNoEntry: false })?.isDirectory()) {
-        throw io.ioError('read', file, new Error('it is a folder: move it away'))
-      }
-      return { state: 'damaged' as const, reason: `it is a ${bytes} file`, bytes: undefined }
-    }
-    return { ...parseEntry(bytes), bytes }
+  /** What stands at the place of a key's entry, unjudged. */
+  readRaw(key: string): Read | undefined {
+    const found = this.#entries.read(this.dirOf(key))
+    if (found !== undefined) this.events.emit({ kind: 'entry-read', key })
+    return found
   }
 
-  #warnOnce(what: string, event: Parameters<StoreEvents['emit']>[0]): void {
-    if (this.#warned.has(what)) return
-    this.#warned.add(what)
-    this.events.emit(event)
+  /** For clean-up and `verify`: the same by folder, uncounted. */
+  readRawAt(dir: string): Read | undefined {
+    return this.#entries.read(dir)
   }
 
-  /** Moves an entry into quarantine, and back when another writer had already replaced what we read. */
-  #setAside(key: string, read: Uint8Array | undefined): void {
-    this.setEntryAside(path.join(this.dirOf(key), 'entry.json'), read)
+  /** Says once that a key's entry is of a later version. */
+  noteNewer(key: string): void {
+    if (this.#warned.has(key)) return
+    this.#warned.add(key)
+    this.events.emit({ kind: 'newer-entry', key })
   }
 
-  /** For `verify`: the same by the file's path. */
-  setEntryAside(file: string, read: Uint8Array | undefined): void {
-    const aside = path.join(this.folder, 'quarantine', `entry-${io.tempName().slice(-32)}.json`)
-    try {
-      io.ensureDir(path.dirname(aside), this.modes.dir, false)
-      fs.renameSync(file, aside)
-      const moved = io.readSmall(aside, maxEntryBytes)
-      const same =
-        moved instanceof Uint8Array ? read !== undefined && Buffer.compare(moved, read) === 0 : read === undefined
-      if (!same && !io.publish(aside, file)) io.remove(aside)
-    } catch (error) {
-      if (io.isAbsent(error) || io.ioError('set aside', file, error).code === 'ERR_PERMISSION') return
-      throw io.ioError('set aside', file, error)
-    }
+  /** Moves an entry that was read as `read` into quarantine; false when that cannot be done. */
+  setEntryAside(file: string, read: Uint8Array | undefined): boolean {
+    return this.#entries.setAside(file, read)
   }
 
   /**
@@ -243,143 +199,14 @@ export class EntryStore {
    */
   async commit(key: Key, entry: Entry, options: CommitOptions = {}): Promise<Committed> {
     if (this.readOnly) throw new ReadOnlyError(key.text, 'the store was opened read-only')
-    const dir = this.dirOf(key.text)
-    const final = path.join(dir, 'entry.json')
-    const text = entryText(entry)
-    const durable = this.durability === 'artifact'
-    for (let attempt = 0; attempt < maxAttempts; attempt++) {
-      let committed: Committed | undefined
-      try {
-        this.#ensureKeyDir(dir)
-        const temp = io.writeTemp(dir, text, this.modes.file, durable)
-        try {
-          committed = await this.#place(key, entry, temp, final, options)
-        } finally {
-          io.remove(temp)
-        }
-      } catch (error) {
-        throw CurioError.is(error) ? error : io.ioError('write', final, error)
-      }
-      if (committed === undefined) continue
-      if (durable) this.#syncChain(dir)
-      if (committed.outcome === 'newer') return committed
-      // A clean-up may have taken a blob between its put and this entry.
-      const whole = await Promise.all(committed.entry.artifacts.map((artifact) => this.present(artifact)))
-      if (whole.includes(false) && options.restore !== undefined && attempt < 2) {
-        await options.restore()
-        continue
-      }
-      this.events.emit({ kind: 'committed', key: key.text })
-      await this.refreshViews(committed.entry)
-      return committed
-    }
-    throw new IntegrityError(`entry ${key.text}`, final, 'it changes faster than it can be committed', {
-      hint: 'another process keeps replacing or removing it; see `curio verify`',
-    })
-  }
-
-  async #place(
-    key: Key,
-    mine: Entry,
-    temp: string,
-    final: string,
-    options: CommitOptions,
-  ): Promise<Committed | undefined> {
-    if (options.force !== true && io.publish(temp, final)) return { outcome: 'created', entry: mine }
-    const found = this.#read(key.text)
-    if (found === undefined) {
-      return options.force === true && io.publish(temp, final) ? { outcome: 'created', entry: mine } : undefined
-    }
-    if (found.state === 'newer') {
-      this.#warnOnce(key.text, { kind: 'newer-entry', key: key.text })
-      return { outcome: 'newer', entry: mine }
-    }
-    if (found.state === 'damaged') {
-      this.events.emit({ kind: 'entry-damaged', key: key.text })
-      this.#setAside(key.text, found.bytes)
-      return undefined
-    }
-    const stored = found.entry
-    if (stored.hash !== key.hash || stored.material !== key.material) {
-      throw new KeyCollisionError(key.text, final, stored.material)
-    }
-    const [before, now] = [digests(stored), digests(mine)]
-    if (options.force === true) {
-      io.replace(temp, final)
-      this.events.emit({ kind: 'replaced', key: key.text, stored: before, computed: now })
-      return { outcome: 'replaced', entry: mine }
-    }
-    if (await this.#isWhole(stored)) {
-      if (before === now) return { outcome: 'same', entry: stored }
-      this.events.emit({ kind: 'nondeterminism', key: key.text, stored: before, computed: now })
-      if (options.deterministic === true) throw new NondeterminismError(key.text, before, now)
-      return { outcome: 'kept', entry: stored }
-    }
-    if (before === now) return { outcome: 'same', entry: stored }
-    this.#setAside(key.text, found.bytes)
-    if (!io.publish(temp, final)) return undefined
-    this.events.emit({ kind: 'healed', what: key.text })
-    return { outcome: 'healed', entry: mine }
-  }
-
-  /** Whether every blob of an entry is there and good: read and hashed, for a loser is about to be sent its values. */
-  async #isWhole(entry: Entry): Promise<boolean> {
-    for (const artifact of entry.artifacts) {
-      const files = await this.filesOf(artifact)
-      if (files === undefined) return false
-      for (const file of files) {
-        if (this.blobs.sizeNow(file.sha256) !== file.bytes) return false
-        if (!(await this.blobs.verify(file.sha256))) return false
-      }
-    }
-    return true
-  }
-
-  /** Makes a key's folder. A view that took the name of a part gives way; anybody's own link or file does not. */
-  #ensureKeyDir(dir: string): void {
-    try {
-      io.ensureDir(dir, this.modes.dir, this.durability === 'artifact')
-    } catch (error) {
-      if (!CurioError.is(error)) throw error
-      const blocked = this.#blocking(dir)
-      if (blocked === undefined) throw error
-      if (!fs.lstatSync(blocked).isSymbolicLink() || !fs.readlinkSync(blocked).includes('blobs/')) {
-        throw io.ioError('create', dir, new Error(`${blocked} is not a folder: move it away`))
-      }
-      io.remove(blocked)
-      this.#ensureKeyDir(dir)
-      return
-    }
-    if (!this.#synced.has(dir)) {
-      const blocked = this.#blocking(dir)
-      if (blocked !== undefined) {
-        throw io.ioError('write', dir, new Error(`${blocked} is a link: someone redirects this part of the store`))
-      }
-    }
-  }
-
-  #blocking(dir: string): string | undefined {
-    for (let at = dir; at.length > this.folder.length; at = path.dirname(at)) {
-      const stat = fs.lstatSync(at, { throwIfNoEntry: false })
-      if (stat !== undefined && !stat.isDirectory()) return at
-    }
-    return undefined
-  }
-
-  /** Makes the names from a key's folder up to the store durable: once per process for those above, which may be another's. */
-  #syncChain(dir: string): void {
-    io.syncDir(dir)
-    for (let at = path.dirname(dir); at.length >= this.folder.length && !this.#synced.has(at); at = path.dirname(at)) {
-      io.syncDir(at)
-      this.#synced.add(at)
-    }
+    return this.#committer.commit(key, entry, options)
   }
 
   /** Rewrites what is missing or different of an entry's views. Best effort, never an error. */
   async refreshViews(entry: Entry): Promise<void> {
     if (this.readOnly) return
     const files = new Map<Artifact, readonly ArtifactFile[]>()
-    for (const artifact of entry.artifacts) files.set(artifact, (await this.filesOf(artifact)) ?? [])
+    for (const artifact of entry.artifacts) files.set(artifact, (await this.filesOf(artifact).catch(() => [])) ?? [])
     writeViews(this.folder, this.dirOf(entry.key), entry, (artifact) => files.get(artifact) ?? [], this.modes)
   }
 
@@ -393,12 +220,14 @@ export class EntryStore {
     compute: () => Promise<T>,
     signal?: AbortSignal,
   ): Promise<T> {
-    const flying = this.#inFlight.get(key.hash) as Promise<T> | undefined
-    if (flying !== undefined) {
-      // Whatever became of the other call, what counts is what it left in the store.
-      await flying.catch(() => undefined)
+    for (;;) {
+      signal?.throwIfAborted()
+      const flying = this.#inFlight.get(key.hash)
+      if (flying === undefined) break
+      // Whatever becomes of the other call, what counts is what it leaves in the store.
+      await settled(flying, signal)
       const found = await look()
-      return found ?? this.once(key, look, compute, signal)
+      if (found !== undefined) return found
     }
     const work = this.readOnly
       ? compute()
@@ -407,33 +236,27 @@ export class EntryStore {
     try {
       return await work
     } finally {
-      this.#inFlight.delete(key.hash)
+      // One that waited may have begun already.
+      if (this.#inFlight.get(key.hash) === work) this.#inFlight.delete(key.hash)
     }
   }
 
-  /** Every readable entry whose key text starts with `prefix`, folder by folder. Damaged ones are passed over; `verify` reports them. */
-  async *list({ prefix = '', signal }: { prefix?: string; signal?: AbortSignal } = {}): AsyncGenerator<Entry> {
-    for await (const dir of this.entryDirs(prefix, signal)) {
-      const bytes = io.readSmall(path.join(dir, 'entry.json'), maxEntryBytes)
-      if (!(bytes instanceof Uint8Array)) continue
-      const found = parseEntry(bytes)
-      if (found.state === 'entry' && found.entry.key.startsWith(prefix)) yield found.entry
-    }
+  /**
+   * Every readable entry whose key text starts with `prefix`, folder by folder. Damaged ones are passed over; `verify`
+   * reports them.
+   */
+  list({ prefix = '', signal }: { prefix?: string; signal?: AbortSignal } = {}): AsyncGenerator<Entry> {
+    return this.#entries.list(prefix, signal)
   }
 
   /** Folders that hold an `entry.json`, below those parts of `prefix` that are whole. */
-  async *entryDirs(prefix = '', signal?: AbortSignal): AsyncGenerator<string> {
-    const whole = prefix.slice(0, Math.max(0, prefix.lastIndexOf('/')))
-    let start = path.join(this.folder, 'artifacts')
-    if (whole !== '') {
-      try {
-        start = this.dirOf(whole)
-      } catch (error) {
-        if (CurioError.is(error, 'ERR_INVALID_NAME')) return
-        throw error
-      }
-    }
-    yield* walk(start, signal)
+  entryDirs(prefix = '', signal?: AbortSignal): AsyncGenerator<string> {
+    return this.#entries.dirs(prefix, signal)
+  }
+
+  /** Whether an entry lies in the folder of its key. */
+  isAtHome(entry: Entry, dir: string): boolean {
+    return this.#entries.isAtHome(entry, dir)
   }
 
   /**
@@ -442,61 +265,23 @@ export class EntryStore {
    *
    * @returns bytes freed; undefined when there is no such entry.
    */
-  async evict(key: Key | string): Promise<number | undefined> {
-    if (this.readOnly) throw new ReadOnlyError('evict', 'the store was opened read-only')
-    const found = this.readEntry(key)
-    if (!found.hit) return undefined
-    const mine = new Set(await this.#blobsOf(found.entry))
-    for await (const other of this.list()) {
-      if (other.hash === found.entry.hash) continue
-      for (const digest of await this.#blobsOf(other)) mine.delete(digest)
-    }
-    let freed = 0
-    for (const digest of mine) {
-      const bytes = this.blobs.sizeNow(digest)
-      if (await this.blobs.delete(digest)) freed += bytes ?? 0
-    }
-    return freed
+  evict(key: Key | string): Promise<number | undefined> {
+    return evict(this, key)
   }
 
   /** Evicts, and deletes the entry and its views too. The user's own files in its folder stay. */
-  async forget(key: Key | string): Promise<number | undefined> {
-    const found = this.readEntry(key)
-    const text = typeof key === 'string' ? key : key.text
-    if (!found.hit) return undefined
-    const files = new Map<Artifact, readonly ArtifactFile[]>()
-    for (const artifact of found.entry.artifacts) files.set(artifact, (await this.filesOf(artifact)) ?? [])
-    const freed = await this.evict(key)
-    const dir = this.dirOf(text)
-    io.remove(path.join(dir, 'entry.json'))
-    removeViews(this.folder, dir, found.entry, (artifact) => files.get(artifact) ?? [])
-    this.#removeEmpty(dir)
-    return freed
-  }
-
-  #removeEmpty(dir: string): void {
-    for (let at = dir; at.startsWith(path.join(this.folder, 'artifacts') + path.sep); at = path.dirname(at)) {
-      try {
-        fs.rmdirSync(at)
-      } catch (error) {
-        if (io.isAbsent(error)) continue
-        return
-      }
-    }
+  forget(key: Key | string): Promise<number | undefined> {
+    return forget(this, key)
   }
 
   /** Every blob an entry needs, the list of a long list of files included. */
-  async #blobsOf(entry: Entry): Promise<Digest[]> {
+  async blobsOf(entry: Entry): Promise<readonly Digest[]> {
     const all: Digest[] = []
     for (const artifact of entry.artifacts) {
       if (artifact.list !== undefined) all.push(artifact.list.sha256)
       for (const file of (await this.filesOf(artifact)) ?? []) all.push(file.sha256)
     }
     return all
-  }
-
-  blobsOf(entry: Entry): Promise<readonly Digest[]> {
-    return this.#blobsOf(entry)
   }
 
   /** Reads and checks everything; see `VerifyOptions`. */
@@ -509,21 +294,15 @@ export class EntryStore {
   async close(): Promise<void> {}
 }
 
-function digests(entry: Entry): string {
-  return entry.artifacts.map((artifact) => `${artifact.name}=${artifact.digest}`).join(',')
-}
-
-async function* walk(dir: string, signal: AbortSignal | undefined): AsyncGenerator<string> {
-  signal?.throwIfAborted()
-  let names: fs.Dirent[]
-  try {
-    names = await fs.promises.readdir(dir, { withFileTypes: true })
-  } catch (error) {
-    if (io.isAbsent(error)) return
-    throw io.ioError('list', dir, error)
-  }
-  if (names.some((name) => name.name === 'entry.json')) yield dir
-  for (const name of names.sort((a, b) => (a.name < b.name ? -1 : 1))) {
-    if (name.isDirectory()) yield* walk(path.join(dir, name.name), signal)
-  }
+/** Waits until `work` is over, however it ends, or until the abort. */
+function settled(work: Promise<unknown>, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const stop = () => reject(signal?.reason)
+    signal?.addEventListener('abort', stop, { once: true })
+    const done = () => {
+      signal?.removeEventListener('abort', stop)
+      resolve()
+    }
+    work.then(done, done)
+  })
 }

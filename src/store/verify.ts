@@ -161,7 +161,7 @@ function checkEntry(store: EntryStore, dir: string, repair: boolean): { entry: E
 }
 
 /** Files that a killed writer left: its process is gone, or they are older than a day by the file system's own clock. */
-function temporaries(store: EntryStore, repair: boolean): Problem[] {
+export function temporaries(store: EntryStore, repair: boolean): Problem[] {
   const problems: Problem[] = []
   let now: number | undefined
   const visit = (dir: string, depth: number): void => {

@@ -34,11 +34,10 @@ export { type LoadOptions, type Saved, type SaveOptions, Store } from './artifac
 export * from './errors.js'
 export type { StageContext } from './experiment/context.js'
 export { Experiment, type ExperimentOptions, type RunOptions } from './experiment/experiment.js'
+export { Lazy, lazy } from './experiment/lazy.js'
 export { type HandleOf, StageRecord } from './experiment/record.js'
 export type { StageRun } from './experiment/report.js'
 export {
-  Lazy,
-  lazy,
   type ObjectOptions,
   type PositionalOptions,
   type StageOptions,

@@ -43,6 +43,8 @@ export interface Computed {
   readonly folder?: string | undefined
   /** Why the result must not be stored, if so: an input changed under it. */
   readonly uncacheable?: string | undefined
+  /** Called when nothing of it is needed any more. */
+  dispose?(): void
 }
 
 /** Name of the artifact that a folder of further files becomes. */
@@ -134,11 +136,27 @@ function handlesOf(store: Store, entry: Entry, request: Request): Map<string, Ar
 }
 
 async function compute(store: Store, request: Request, force: boolean): Promise<Obtained> {
-  const { key, signal, token } = request
   const started = performance.now()
-  const { values, folder, uncacheable } = await request.compute()
+  const computed = await request.compute()
   const seconds = (performance.now() - started) / 1000
-  signal?.throwIfAborted()
+  try {
+    request.signal?.throwIfAborted()
+    return await keep(store, request, force, computed, seconds)
+  } finally {
+    computed.dispose?.()
+  }
+}
+
+/** Stores what was computed, and hands out what then stands; in memory where it cannot be stored. */
+async function keep(
+  store: Store,
+  request: Request,
+  force: boolean,
+  computed: Computed,
+  seconds: number,
+): Promise<Obtained> {
+  const { key, signal, token } = request
+  const { values, folder, uncacheable } = computed
 
   const packAll = async (blobs: Store['blobs'] | MemoryBlobs): Promise<Packed[]> => {
     const packed: Packed[] = []

@@ -2,10 +2,11 @@ import { randomUUID } from 'node:crypto'
 import { Store } from '../artifact/store.js'
 import { DeclarationError, MissingInputError, refuseUnknown } from '../errors.js'
 import type { StoreOptions } from '../store/store.js'
+import { checkMode } from './declare.js'
 import { StageRecord } from './record.js'
 import { Reporter } from './report.js'
 import { runStage, type StageSpec } from './run.js'
-import { checkMode, specOf } from './stage.js'
+import { specOf } from './stage.js'
 import type { AnyStage, OutputsOfAll, Runnable } from './types.js'
 
 /** How an experiment is set up. */

@@ -1,6 +1,6 @@
 import { type ArtifactHandle, isLazy, type Lazy } from '../artifact/lazy.js'
 import type { Store } from '../artifact/store.js'
-import { CurioError, MissingInputError, NotEncodableError, nearest } from '../errors.js'
+import { CurioError, MissingInputError, NotEncodableError, NotFoundError, nearest } from '../errors.js'
 import { canonical } from '../identity/canonical.js'
 import { sha256 } from '../identity/digest.js'
 import type { InputIdentity } from '../identity/key.js'
@@ -119,19 +119,20 @@ export class StageRecord<P = unknown, S extends object = object> {
     this.#slots.set(name, { kind: 'artifact', handle, ...how })
   }
 
-  /** For curio: how a name in the state counts in a key. */
-  inputIdentity(stage: string, name: string): { identity: InputIdentity; from?: string } {
+  /** For curio: a name in the state as a stage's input. It stays what it is now, whatever later stages put under that name. */
+  input(stage: string, name: string): StageInput {
     const slot = this.#slots.get(name)
     if (slot === undefined) throw new MissingInputError(stage, name, this.names())
-    if (slot.kind === 'artifact') return { identity: { artifact: slot.handle.digest }, from: slot.handle.key }
-    return { identity: valueIdentity(name, slot.value) }
-  }
-
-  /** For curio: a fresh value of a name for the body of a stage. */
-  async inputValue(name: string, signal?: AbortSignal): Promise<unknown> {
-    const slot = this.#slot(name)
-    if (slot.kind === 'value') return slot.value
-    return slot.resolve ? slot.handle.load(signal) : slot.handle
+    if (slot.kind === 'value') return valueInput(name, slot.value)
+    const { handle, resolve } = slot
+    const { digest } = handle
+    const load = async (signal?: AbortSignal): Promise<unknown> => {
+      const value = resolve ? await handle.load(signal) : handle
+      // Its bytes were gone, and computing them again gave others: what was decided for the old digest does not hold.
+      if (handle.digest !== digest) throw new InputsChanged(stage, name, handle.key)
+      return value
+    }
+    return { identity: { artifact: digest }, from: handle.key, load }
   }
 
   #slot(name: string): Slot {
@@ -144,8 +145,30 @@ export class StageRecord<P = unknown, S extends object = object> {
   }
 }
 
+/** How an input of one run of a stage counts, and how to get a fresh value of it. */
+export interface StageInput {
+  readonly identity: InputIdentity
+  /** Key of the entry it comes from. */
+  readonly from?: string
+  load(signal?: AbortSignal): Promise<unknown>
+}
+
+/** An input that was set by hand, given at the call, or is a default. */
+export function valueInput(name: string, value: unknown): StageInput {
+  return { identity: valueIdentity(name, value), load: async () => value }
+}
+
+/** An input came back different from what the key was made of. */
+export class InputsChanged extends NotFoundError {
+  constructor(stage: string, input: string, key: string) {
+    super(`what input ${input} of stage ${stage} was`, key, {
+      hint: 'its bytes were gone, and it came out different when it was computed again: run the stages again',
+    })
+  }
+}
+
 /** How a value that is no artifact counts in a key. */
-export function valueIdentity(name: string, value: unknown): InputIdentity {
+function valueIdentity(name: string, value: unknown): InputIdentity {
   if (isLazy(value)) return { artifact: value.digest }
   try {
     return { value: sha256(canonical(value, name)) }

@@ -4,15 +4,15 @@ import { type Computed, type Mode, obtain } from '../artifact/once.js'
 import { provenance } from '../artifact/provenance.js'
 import { cacherByName } from '../artifact/registry.js'
 import type { Store } from '../artifact/store.js'
-import { DeclarationError, DefaultChangedError, MissingInputError, nearest, StageOutputError } from '../errors.js'
+import { DeclarationError, DefaultChangedError, nearest, StageOutputError } from '../errors.js'
 import { type AnyConfigClass, isConfig } from '../identity/config.js'
 import type { Digest } from '../identity/digest.js'
 import { unchanged } from '../identity/files.js'
-import { type InputIdentity, type Key, stageKey } from '../identity/key.js'
+import { type Key, stageKey } from '../identity/key.js'
 import { type ParamsIdentity, paramsIdentity, plainIdentity } from '../identity/params.js'
 import type { Entry } from '../store/entry.js'
 import { BodyContext, guarded, type StageContext } from './context.js'
-import { type StageRecord, valueIdentity } from './record.js'
+import { InputsChanged, type StageInput, type StageRecord, valueInput } from './record.js'
 import type { StageRun } from './report.js'
 import type { Annotated } from './types.js'
 
@@ -46,13 +46,6 @@ export interface StageSpec {
   readonly source: { readonly sha256: Digest; readonly tag: string }
   /** The object whose method it is: its fields count. */
   readonly self: object | undefined
-}
-
-/** How an input of one run counts, and how to get its value. */
-interface Input {
-  readonly identity: InputIdentity
-  readonly from?: string | undefined
-  value(): Promise<unknown>
 }
 
 const maxRounds = 4
@@ -96,7 +89,7 @@ interface Plan {
   readonly key: Key
   readonly params: ParamsIdentity
   readonly visible: Readonly<Record<string, unknown>>
-  readonly inputs: ReadonlyMap<string, Input>
+  readonly inputs: ReadonlyMap<string, StageInput>
   readonly cachers: ReadonlyMap<string, Cacheable<unknown, unknown> | undefined>
 }
 
@@ -149,7 +142,7 @@ async function paramsOf(
   return { params: await paramsIdentity(config.shape, visible, fields), visible }
 }
 
-function inputsOf(record: StageRecord, spec: StageSpec, given: Record<string, unknown>): Map<string, Input> {
+function inputsOf(record: StageRecord, spec: StageSpec, given: Record<string, unknown>): Map<string, StageInput> {
   for (const name of Object.keys(given)) {
     if (spec.inputs.includes(name)) continue
     const near = nearest(name, spec.inputs)
@@ -157,21 +150,16 @@ function inputsOf(record: StageRecord, spec: StageSpec, given: Record<string, un
       hint: near === undefined ? `its inputs are ${spec.inputs.join(', ') || 'none'}` : `did you mean ${near}?`,
     })
   }
-  const inputs = new Map<string, Input>()
+  const inputs = new Map<string, StageInput>()
   for (const name of spec.inputs) {
-    if (Object.hasOwn(given, name))
-      inputs.set(name, { identity: valueIdentity(name, given[name]), value: async () => given[name] })
-    else if (record.has(name)) {
-      const { identity, from } = record.inputIdentity(spec.name, name)
-      inputs.set(name, { identity, from, value: () => record.inputValue(name, record.runOptions.signal) })
-    } else if (Object.hasOwn(spec.defaults, name)) {
-      inputs.set(name, { identity: valueIdentity(name, spec.defaults[name]), value: async () => spec.defaults[name] })
-    } else throw new MissingInputError(spec.name, name, record.names())
+    if (Object.hasOwn(given, name)) inputs.set(name, valueInput(name, given[name]))
+    else if (!record.has(name) && Object.hasOwn(spec.defaults, name))
+      inputs.set(name, valueInput(name, spec.defaults[name]))
+    else inputs.set(name, record.input(spec.name, name))
   }
   if (spec.self !== undefined) {
     const fields = ownFields(spec.self)
-    if (Object.keys(fields).length > 0)
-      inputs.set('this', { identity: valueIdentity('this', fields), value: async () => fields })
+    if (Object.keys(fields).length > 0) inputs.set('this', valueInput('this', fields))
   }
   return inputs
 }
@@ -206,25 +194,22 @@ async function execute(
 ): Promise<Omit<StageRun, 'seconds'> | 'inputs-changed'> {
   const { runOptions, reporter } = record
   const { signal } = runOptions
-  let context: BodyContext | undefined
-
   const compute = async (): Promise<Computed> => {
     const values: Record<string, unknown> = {}
-    for (const [name, input] of plan.inputs) {
-      if (name === 'this') continue
-      values[name] = await input.value()
-      // Loading may have had to compute the input again; if it came out different, so does everything here.
-      if (record.has(name) && 'artifact' in input.identity && 'from' in input && input.from !== undefined) {
-        const now = record.inputIdentity(spec.name, name).identity
-        if (!('artifact' in now) || now.artifact !== input.identity.artifact) throw new InputsChanged()
-      }
+    for (const [name, input] of plan.inputs) if (name !== 'this') values[name] = await input.load(signal)
+    const context = new BodyContext(spec.name, plan.visible, signal, plan.cachers)
+    let returned: unknown
+    try {
+      returned = await spec.body(context, guarded(spec.name, values))
+    } catch (error) {
+      context.close()
+      throw error
     }
-    context = new BodyContext(spec.name, plan.visible, signal, plan.cachers)
-    const returned = await spec.body(context, guarded(spec.name, values))
     const moved = plan.params.files.find((file) => !unchanged(file))
     return {
       values: outputValues(spec, returned),
       folder: context.extra,
+      dispose: () => context.close(),
       uncacheable: moved === undefined ? undefined : `${moved.path} changed while the stage ran`,
     }
   }
@@ -273,12 +258,8 @@ async function execute(
   } catch (error) {
     if (error instanceof InputsChanged) return 'inputs-changed'
     throw error
-  } finally {
-    context?.close()
   }
 }
-
-class InputsChanged extends Error {}
 
 /** What this stage does in this run: the run's word goes before the stage's own. */
 function modeOf(record: StageRecord, spec: StageSpec): { mode: Mode; token: string | undefined } {

@@ -1,23 +1,15 @@
-import { type CacherClass, type CacherSpec, cacherInstance, isCacherSpec } from '../artifact/cacheable.js'
-import type { Lazy as LazyHandle } from '../artifact/lazy.js'
-import { registerCacher } from '../artifact/registry.js'
-import { DeclarationError, refuseUnknown } from '../errors.js'
-import { type AnyConfigClass, isConfigClass, type Picked } from '../identity/config.js'
+import { DeclarationError } from '../errors.js'
 import { type DeclaredAt, declaredAt, declareOnce, idOf } from '../identity/declared.js'
-import { sha256 } from '../identity/digest.js'
-import { checkVersion } from '../identity/key.js'
-import { checkArtifactName } from '../identity/path.js'
 import type { StageContext } from './context.js'
+import { type AnyOptions, type Checked, checkOptions, sourceOf } from './declare.js'
 import type { StageRecord } from './record.js'
-import { type Body, type OutputPlan, runStage, type StageSpec } from './run.js'
+import { type Body, runStage, type StageSpec } from './run.js'
 import type {
   Annotated,
   AnyCacherSpec,
   BodyValues,
   InputSpec,
   InputsOf,
-  LazyName,
-  LazyOutput,
   OutputName,
   OutputSpec,
   OutputsOf,
@@ -80,19 +72,6 @@ type Cachers<O extends readonly unknown[]> = { readonly [K in keyof O]: AnyCache
 /** A method of a class, decorated by `@stage`. */
 type Method<This, P, V> = (this: This, record: StageContext<P>, inputs: Annotated) => Awaitable<V>
 
-const optionNames = [
-  'name',
-  'version',
-  'params',
-  'inputs',
-  'outputs',
-  'cachers',
-  'defaults',
-  'codeChange',
-  'deterministic',
-  'mode',
-]
-
 /**
  * Declares a stage: a function whose named outputs are stored once per parameters and inputs, and loaded ever after.
  *
@@ -149,140 +128,6 @@ export function stage(options: AnyOptions, body?: Body): unknown {
       throw new DeclarationError('@stage decorates methods; use `field = stage(options, function)` for a field')
     return decorate(checkOptions(options, String(context.name)), method, String(context.name), at)
   }
-}
-
-type AnyOptions = StageOptions & {
-  readonly params?: ParamsSpec
-  readonly inputs?: readonly InputSpec[]
-  readonly outputs: Record<string, OutputSpec> | readonly OutputName[]
-  readonly cachers?: readonly AnyCacherSpec[] | undefined
-}
-
-/** Everything of a spec but what depends on whose function it is. */
-type Checked = Omit<StageSpec, 'id' | 'body' | 'self'> & { readonly named: string | undefined }
-
-function checkOptions(options: AnyOptions, functionName: string): Omit<Checked, 'source'> {
-  if (options === null || typeof options !== 'object')
-    throw new DeclarationError('stage takes an object of options and a function')
-  const name = options.name ?? functionName
-  const who = `stage ${name || '(without a name)'}`
-  refuseUnknown(who, options, optionNames)
-  const { codeChange = 'warn', mode, params } = options
-  if (!['warn', 'recompute', 'ignore'].includes(codeChange)) {
-    throw new DeclarationError(`${who}: codeChange ${JSON.stringify(codeChange)} is unknown`, {
-      hint: "use 'warn', 'recompute' or 'ignore'",
-    })
-  }
-  if (mode !== undefined) checkMode(who, mode)
-  const outputs = outputsOf(who, options)
-  const inputs = inputsOf(who, options.inputs ?? [])
-  for (const key of Object.keys(options.defaults ?? {})) {
-    if (!inputs.includes(key)) throw new DeclarationError(`${who} has a default for ${key}, which is no input of it`)
-  }
-  return {
-    named: options.name,
-    name: name.split('/').pop()!,
-    version: checkVersion(options.version ?? '1'),
-    params: params === undefined ? undefined : paramsOf(who, params),
-    inputs,
-    outputs,
-    positional: Array.isArray(options.outputs) ? outputs.size : undefined,
-    defaults: options.defaults ?? {},
-    codeChange,
-    deterministic: options.deterministic ?? false,
-    mode,
-  }
-}
-
-/** Refuses a cache policy that does not exist. */
-export function checkMode(who: string, mode: string): void {
-  if (!['cached', 'force', 'read-only'].includes(mode)) {
-    throw new DeclarationError(`${who}: mode ${JSON.stringify(mode)} is unknown`, {
-      hint: "use 'cached', 'force' or 'read-only'",
-    })
-  }
-}
-
-function paramsOf(who: string, params: ParamsSpec): { config: AnyConfigClass; fields: readonly string[] } {
-  if (isConfigClass(params)) return { config: params, fields: Object.keys(params.shape) }
-  const { config, fields } = params as Picked<object>
-  if (!isConfigClass(config)) throw new DeclarationError(`${who}: params must be a Config class, or Class.pick(…)`)
-  return { config, fields }
-}
-
-function inputsOf(who: string, inputs: readonly InputSpec[]): readonly string[] {
-  if (!Array.isArray(inputs)) throw new DeclarationError(`${who}: inputs must be a list of stages and names`)
-  const names = inputs.flatMap((input) => {
-    if (typeof input === 'string') return [checkArtifactName(input)]
-    const outputs = (input as Partial<Stage<unknown, object, object>> | undefined)?.outputNames
-    if (outputs === undefined)
-      throw new DeclarationError(`${who}: an input is neither a stage nor a name`, {
-        hint: 'declare the stages it reads before it',
-      })
-    return [...outputs]
-  })
-  return [...new Set(names)]
-}
-
-function outputsOf(who: string, options: AnyOptions): StageSpec['outputs'] {
-  const outputs: Map<string, OutputPlan> = new Map()
-  const add = (name: string, spec: OutputSpec | undefined, lazyName?: LazyName): void => {
-    checkArtifactName(name)
-    const twin = [...outputs.keys()].find((known) => known.toLowerCase() === name.toLowerCase())
-    if (twin !== undefined)
-      throw new DeclarationError(
-        `${who}: outputs ${twin} and ${name} would have one file name where case does not count`,
-      )
-    const isLazy = lazyName !== undefined || isLazyOutput(spec)
-    const cacher = isLazyOutput(spec) ? spec.cacher : spec
-    if (cacher !== undefined && cacher !== null && !isCacherSpec(cacher)) {
-      throw new DeclarationError(`${who}: output ${name} needs a cacher class or instance`, {
-        hint: `outputs: { ${name}: JsonCacher }`,
-      })
-    }
-    const instance = cacher ? cacherInstance(cacher as CacherSpec) : undefined
-    if (instance !== undefined) registerCacher(instance.constructor as CacherClass<unknown, never>)
-    outputs.set(name, {
-      cacher: instance ?? (isLazy ? 'msgpack' : undefined),
-      lazy: isLazy,
-      resolve: (lazyName ?? (isLazyOutput(spec) ? spec : undefined))?.resolve ?? true,
-    })
-  }
-  if (!Array.isArray(options.outputs)) {
-    if (options.cachers !== undefined)
-      throw new DeclarationError(`${who}: cachers go with a list of output names`, {
-        hint: 'write them behind the names: outputs: { model: MsgpackCacher }',
-      })
-    if (options.outputs === null || typeof options.outputs !== 'object')
-      throw new DeclarationError(`${who} declares no outputs`)
-    for (const [name, spec] of Object.entries(options.outputs as Record<string, OutputSpec>)) add(name, spec)
-    return outputs
-  }
-  const { cachers } = options
-  if (cachers !== undefined && cachers.length !== options.outputs.length) {
-    throw new DeclarationError(`${who} has ${options.outputs.length} outputs and ${cachers.length} cachers`, {
-      hint: cachers.length === 0 ? 'leave `cachers` out to have one chosen for each value' : 'pair them by position',
-    })
-  }
-  for (const [i, output] of options.outputs.entries()) {
-    if (typeof output === 'string') add(output, cachers?.[i])
-    else add(output.name, cachers?.[i], output)
-  }
-  return outputs
-}
-
-function isLazyOutput(value: unknown): value is LazyOutput {
-  return value !== null && typeof value === 'object' && (value as { lazy?: unknown }).lazy === true
-}
-
-function sourceOf(body: Body): StageSpec['source'] {
-  return { sha256: sha256(Function.prototype.toString.call(body)), tag: transpiler() }
-}
-
-/** What wrote the source that runs: two of them write the same function differently, which is no change of code. */
-function transpiler(): string {
-  if (process.env.VITEST !== undefined) return 'vitest'
-  return [...process.execArgv, process.env.NODE_OPTIONS ?? ''].some((arg) => arg.includes('tsx')) ? 'tsx' : 'node'
 }
 
 function functionStage(
@@ -365,7 +210,10 @@ export type StageOfMethod<M> = M extends (record: StageContext<infer P>, inputs:
   : never
 
 /** The typed stage of a method decorated by `@stage`, to put in a run or in another stage's inputs. */
-export function stageOf<T extends object, K extends keyof T & string>(object: T, method: K): NoInfer<StageOfMethod<T[K]>> {
+export function stageOf<T extends object, K extends keyof T & string>(
+  object: T,
+  method: K,
+): NoInfer<StageOfMethod<T[K]>> {
   const specFor = methods.get(object[method] as object)
   if (specFor === undefined) {
     throw new DeclarationError(`${method} is not decorated by @stage`, {
@@ -373,32 +221,4 @@ export function stageOf<T extends object, K extends keyof T & string>(object: T,
     })
   }
   return asStage(specFor(object)) as never
-}
-
-/** An output that is stored and then kept out of memory until it is touched. Without a cacher it gets `MsgpackCacher`. */
-export function lazy<C extends AnyCacherSpec | undefined = undefined>(
-  cacher?: C,
-): LazyOutput<C extends CacherSpec ? C : undefined, true>
-/** @param options `resolve: false`: consumers get the handle itself, for its path or to load it when they like. Default true. */
-export function lazy<C extends AnyCacherSpec | undefined, const R extends boolean>(
-  cacher: C,
-  options: { readonly resolve: R },
-): LazyOutput<C extends CacherSpec ? C : undefined, R>
-export function lazy(cacher?: AnyCacherSpec, options: { readonly resolve?: boolean } = {}): LazyOutput {
-  refuseUnknown('lazy', options, ['resolve'])
-  return { lazy: true, cacher, resolve: options.resolve ?? true }
-}
-
-/** A handle on an artifact that has not been loaded. */
-export type Lazy<T = unknown> = LazyHandle<T>
-
-/** The same in the positional form: `outputs: ['small', Lazy('large')]`. */
-export function Lazy<const N extends string>(name: N): LazyName<N, true>
-export function Lazy<const N extends string, const R extends boolean>(
-  name: N,
-  options: { readonly resolve: R },
-): LazyName<N, R>
-export function Lazy(name: string, options: { readonly resolve?: boolean } = {}): LazyName {
-  refuseUnknown('Lazy', options, ['resolve'])
-  return { lazy: true, name, cacher: undefined, resolve: options.resolve ?? true }
 }

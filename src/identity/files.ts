@@ -23,19 +23,32 @@ const known = new Map<string, Known>()
 const racyMs = 2000
 const block = 1 << 20
 
+/** Size and SHA-256 of a file's content. */
+export interface FileContent {
+  readonly path: string
+  readonly bytes: number
+  readonly sha256: Digest
+  /** How the file looked while it was read. */
+  readonly stamp: string
+}
+
 /**
- * Identity of an input file: its content, not its path. Remembered in this process per device, inode, size and times.
+ * What a file holds, read in blocks. Remembered in this process per device, inode, size and times.
  *
  * @throws {NotFoundError} when there is no such file.
  */
-export async function fileIdentity(file: string): Promise<FileIdentity> {
+export async function fileContent(file: string): Promise<FileContent> {
   const absolute = path.resolve(file)
   const stat = statOf(absolute)
   if (!stat.isFile())
     throw new StoreIOError('read', absolute, new Error('it is not a regular file'), 'use inputDir for a folder')
-  const stamp = stampOf(stat)
-  const digest = await contentOf(absolute, stamp, stat)
-  return { path: absolute, text: `File(${stat.size},${digest})`, stamp }
+  return contentOf(absolute, stat)
+}
+
+/** Identity of an input file: its content, not its path. Remembered and refused as by `fileContent`. */
+export async function fileIdentity(file: string): Promise<FileIdentity> {
+  const { path: absolute, bytes, sha256: digest, stamp } = await fileContent(file)
+  return { path: absolute, text: `File(${bytes},${digest})`, stamp }
 }
 
 /**
@@ -50,10 +63,9 @@ export async function folderIdentity(folder: string): Promise<FileIdentity> {
   const listing: [string, number, Digest][] = []
   const stamps: string[] = []
   for (const file of filesBelow(absolute)) {
-    const stat = statOf(file)
-    const stamp = stampOf(stat)
+    const { bytes, sha256: digest, stamp } = await contentOf(file, statOf(file))
     const relative = path.relative(absolute, file).split(path.sep).join('/')
-    listing.push([relative, stat.size, await contentOf(file, stamp, stat)])
+    listing.push([relative, bytes, digest])
     stamps.push(`${relative}:${stamp}`)
   }
   return { path: absolute, text: `Folder(${listing.length},${sha256(canonical(listing))})`, stamp: stamps.join('|') }
@@ -91,9 +103,11 @@ function stampOf(stat: fs.Stats): string {
   return `${stat.dev}:${stat.ino}:${stat.size}:${stat.mtimeMs}:${stat.ctimeMs}`
 }
 
-async function contentOf(file: string, stamp: string, stat: fs.Stats): Promise<Digest> {
+async function contentOf(file: string, stat: fs.Stats): Promise<FileContent> {
+  const stamp = stampOf(stat)
+  const found = { path: file, bytes: stat.size, stamp }
   const before = known.get(file)
-  if (before?.stamp === stamp) return before.digest
+  if (before?.stamp === stamp) return { ...found, sha256: before.digest }
   const hash = createHash('sha256')
   try {
     for await (const part of fs.createReadStream(file, { highWaterMark: block })) hash.update(part as Buffer)
@@ -101,9 +115,10 @@ async function contentOf(file: string, stamp: string, stat: fs.Stats): Promise<D
     throw new StoreIOError('read', file, cause)
   }
   const digest = hash.digest('hex') as Digest
-  if (stampOf(statOf(file)) !== stamp) return contentOf(file, stampOf(statOf(file)), statOf(file))
+  const after = statOf(file)
+  if (stampOf(after) !== stamp) return contentOf(file, after)
   if (Date.now() - Math.max(stat.mtimeMs, stat.ctimeMs) > racyMs) known.set(file, { stamp, digest })
-  return digest
+  return { ...found, sha256: digest }
 }
 
 function filesBelow(folder: string): string[] {

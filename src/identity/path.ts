@@ -110,7 +110,7 @@ export function checkRoles(roles: readonly string[]): void {
 
 /** Checks the name of a file that a stage keeps beside its outputs: a role that is none of the names format 1 gives a meaning. */
 export function checkFileName(name: string): string {
-  if (isReserved(checkRole(name).split('/')[0]!)) {
+  if (isReservedName(checkRole(name).split('/')[0]!)) {
     throw new InvalidNameError(name, 'is a reserved name', {
       hint: `reserved: ${[...reserved].join(', ')}, and *.meta.json`,
     })

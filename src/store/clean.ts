@@ -1,10 +1,9 @@
 /** Deleting what a user wants gone, and nothing that anybody else needs. */
 import * as fs from 'node:fs'
 import * as path from 'node:path'
-import { ReadOnlyError } from '../errors.js'
+import { ReadOnlyError, StoreIOError } from '../errors.js'
 import { type Digest, isDigest } from '../identity/digest.js'
-import type { Key } from '../identity/key.js'
-import type { Artifact, ArtifactFile } from './entry.js'
+import type { Artifact, ArtifactFile, Entry } from './entry.js'
 import * as io from './io.js'
 import type { EntryStore } from './store.js'
 import { removeIfEmpty, removeViews } from './views.js'
@@ -12,19 +11,28 @@ import { removeIfEmpty, removeViews } from './views.js'
 /** Clocks of file systems are as coarse as this. */
 const coarseMs = 3000
 
-/** See `EntryStore.evict`. */
-export async function evict(store: EntryStore, key: Key | string): Promise<number | undefined> {
+/** The blobs of these entries that no other entry of the store needs. Reads every entry. */
+export async function onlyNeededBy(store: EntryStore, entries: readonly Entry[]): Promise<Set<Digest>> {
+  const candidates = new Set<Digest>()
+  for (const entry of entries) for (const digest of await store.blobsOf(entry)) candidates.add(digest)
+  await spareNeeded(store, candidates, dirsOf(store, entries))
+  return candidates
+}
+
+/** Deletes the bytes that only these entries need, and keeps the entries. Returns bytes freed. */
+export async function evict(store: EntryStore, entries: readonly Entry[]): Promise<number> {
   if (store.readOnly) throw new ReadOnlyError('evict', 'the store was opened read-only')
-  const found = store.readEntry(key)
-  if (!found.hit) return undefined
-  const dir = store.dirOf(typeof key === 'string' ? key : key.text)
-  const since = clockOf(store) - coarseMs
-  const candidates = new Set(await store.blobsOf(found.entry))
-  await spareNeeded(store, candidates, dir)
+  const since = (clockOf(store) ?? Number.NEGATIVE_INFINITY) - coarseMs
+  const candidates = await onlyNeededBy(store, entries)
   const hidden = [...candidates].flatMap((digest) => store.blobs.hide(digest) ?? [])
-  // Who committed an entry since the first look either still found the blob, and is seen now; or misses it, and puts it again.
-  await spareNeeded(store, candidates, dir, since)
   let freed = 0
+  try {
+    // Who committed an entry since the first look either still found the blob, and is seen now; or misses it, and puts it again.
+    await spareNeeded(store, candidates, dirsOf(store, entries), since)
+  } catch (error) {
+    for (const blob of hidden) blob.restore()
+    throw error
+  }
   for (const blob of hidden) {
     if (!candidates.has(blob.digest)) blob.restore()
     else {
@@ -35,32 +43,38 @@ export async function evict(store: EntryStore, key: Key | string): Promise<numbe
   return freed
 }
 
-/** See `EntryStore.forget`. */
-export async function forget(store: EntryStore, key: Key | string): Promise<number | undefined> {
+/** Evicts, and deletes the entries and their views too. Returns bytes freed. */
+export async function forget(store: EntryStore, entries: readonly Entry[]): Promise<number> {
   if (store.readOnly) throw new ReadOnlyError('forget', 'the store was opened read-only')
-  const found = store.readEntry(key)
-  if (!found.hit) return undefined
-  const dir = store.dirOf(typeof key === 'string' ? key : key.text)
   const files = new Map<Artifact, readonly ArtifactFile[]>()
-  for (const artifact of found.entry.artifacts) files.set(artifact, (await store.filesOf(artifact)) ?? [])
-  const freed = await evict(store, key)
-  io.remove(path.join(dir, 'entry.json'))
-  removeViews(store.folder, dir, found.entry, (artifact) => files.get(artifact) ?? [])
+  for (const { artifacts } of entries) {
+    for (const artifact of artifacts) files.set(artifact, (await store.filesOf(artifact)) ?? [])
+  }
+  const freed = await evict(store, entries)
   const root = path.join(store.folder, 'artifacts')
-  for (let at = dir; at.startsWith(root + path.sep) && removeIfEmpty(at); at = path.dirname(at));
+  for (const entry of entries) {
+    const dir = store.dirOf(entry.key)
+    io.remove(path.join(dir, 'entry.json'))
+    removeViews(store.folder, dir, entry, (artifact) => files.get(artifact) ?? [])
+    for (let at = dir; at.startsWith(root + path.sep) && removeIfEmpty(at); at = path.dirname(at));
+  }
   return freed
+}
+
+function dirsOf(store: EntryStore, entries: readonly Entry[]): ReadonlySet<string> {
+  return new Set(entries.map((entry) => store.dirOf(entry.key)))
 }
 
 /** Takes out of `candidates` what an entry in another folder refers to; with `since`, of entries that are not older. */
 async function spareNeeded(
   store: EntryStore,
   candidates: Set<Digest>,
-  except: string,
+  except: ReadonlySet<string>,
   since = Number.NEGATIVE_INFINITY,
 ): Promise<void> {
   for await (const dir of store.entryDirs()) {
     if (candidates.size === 0) return
-    if (dir === except || changedAt(path.join(dir, 'entry.json')) < since) continue
+    if (except.has(dir) || changedAt(path.join(dir, 'entry.json')) < since) continue
     for (const digest of await referencesOf(store, dir)) candidates.delete(digest)
   }
 }
@@ -75,11 +89,11 @@ async function referencesOf(store: EntryStore, dir: string): Promise<readonly Di
   if (found === undefined) return []
   if (found.state === 'entry') return store.blobsOf(found.entry)
   const text = Buffer.from(found.bytes ?? []).toString('latin1')
-  return (text.match(/[0-9a-f]{64}/g) ?? []).filter(isDigest)
+  return [...text.matchAll(/[0-9a-f]{64}/g)].map(([name]) => name).filter((name): name is Digest => isDigest(name))
 }
 
-/** The file system's own clock, in ms: on a network one it may differ from ours by hours. -Infinity where it cannot be asked. */
-export function clockOf(store: EntryStore): number {
+/** The file system's own clock, in ms: on a network one it may differ from ours by hours. Undefined where it cannot be asked. */
+export function clockOf(store: EntryStore): number | undefined {
   try {
     const probe = io.writeTemp(store.folder, '', 0o600, false)
     try {
@@ -88,7 +102,7 @@ export function clockOf(store: EntryStore): number {
       io.remove(probe)
     }
   } catch (error) {
-    if (io.errnoOf(error) === undefined) throw error
-    return Number.NEGATIVE_INFINITY
+    if (error instanceof StoreIOError || io.errnoOf(error) !== undefined) return undefined
+    throw error
   }
 }

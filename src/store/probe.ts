@@ -37,34 +37,34 @@ export interface Probe {
 
 /** Types of Linux's statfs(2), from its manual page and the kernel's magic.h. */
 const types: Readonly<Record<number, readonly [name: string, network?: true]>> = {
-  0xef53: ['ext2/3/4'],
-  0x58465342: ['xfs'],
-  0x9123683e: ['btrfs'],
-  0xca451a4e: ['bcachefs'],
-  0x2fc12fc1: ['zfs'],
-  0xf2f52010: ['f2fs'],
-  0x01021994: ['tmpfs'],
-  0x858458f6: ['ramfs'],
-  0x794c7630: ['overlayfs'],
-  0x65735546: ['fuse'],
-  0x4d44: ['vfat'],
-  0x2011bab0: ['exfat'],
-  0x5346544e: ['ntfs'],
-  0x7366746e: ['ntfs3'],
-  0x9660: ['iso9660'],
-  0x73717368: ['squashfs'],
-  0x6969: ['nfs', true],
-  0x517b: ['smb', true],
-  0xff534d42: ['cifs', true],
-  0xfe534d42: ['smb2', true],
-  0x0bd00bd0: ['lustre', true],
-  0x47504653: ['gpfs', true],
-  0x19830326: ['beegfs', true],
-  0x00c36400: ['ceph', true],
-  0x5346414f: ['afs', true],
-  0x01021997: ['9p', true],
-  0x01161970: ['gfs2', true],
-  0x7461636f: ['ocfs2', true],
+  61267: ['ext2/3/4'],
+  1481003842: ['xfs'],
+  2435016766: ['btrfs'],
+  3393526350: ['bcachefs'],
+  801189825: ['zfs'],
+  4076150800: ['f2fs'],
+  16914836: ['tmpfs'],
+  2240043254: ['ramfs'],
+  2035054128: ['overlayfs'],
+  1702057286: ['fuse'],
+  19780: ['vfat'],
+  538032816: ['exfat'],
+  1397118030: ['ntfs'],
+  1936094318: ['ntfs3'],
+  38496: ['iso9660'],
+  1936814952: ['squashfs'],
+  26985: ['nfs', true],
+  20859: ['smb', true],
+  4283649346: ['cifs', true],
+  4266872130: ['smb2', true],
+  198183888: ['lustre', true],
+  1196443219: ['gpfs', true],
+  428016422: ['beegfs', true],
+  12805120: ['ceph', true],
+  1397113167: ['afs', true],
+  16914839: ['9p', true],
+  18225520: ['gfs2', true],
+  1952539503: ['ocfs2', true],
 }
 
 /** Tries, with temporary files in `folder`, what a store relies on. Takes milliseconds, leaves nothing behind, and never throws for what it finds. */
@@ -146,13 +146,17 @@ function exclusiveCreate(temp: string): ProbeCheck {
 }
 
 function hardLinks(temp: string, other: string): ProbeCheck {
-  return attempt('hard links', 'entries are renamed into place after a look, which two writers at once can defeat', () => {
-    fs.linkSync(temp, other)
-    expect(fs.lstatSync(other).ino === fs.lstatSync(temp).ino, 'a link is another file')
-    const refused = refusal(() => fs.linkSync(temp, other))
-    expect(refused === 'EEXIST', `a link replaced a name that was taken (${refused ?? 'no error'})`)
-    return 'commits are atomic'
-  })
+  return attempt(
+    'hard links',
+    'entries are renamed into place after a look, which two writers at once can defeat',
+    () => {
+      fs.linkSync(temp, other)
+      expect(fs.lstatSync(other).ino === fs.lstatSync(temp).ino, 'a link is another file')
+      const refused = refusal(() => fs.linkSync(temp, other))
+      expect(refused === 'EEXIST', `a link replaced a name that was taken (${refused ?? 'no error'})`)
+      return 'commits are atomic'
+    },
+  )
 }
 
 function symbolicLinks(link: string): ProbeCheck {
@@ -185,20 +189,24 @@ function modes(temp: string): ProbeCheck {
 }
 
 function syncs(temp: string, folder: string): ProbeCheck {
-  return attempt('fsync', "durability 'artifact' cannot be kept: results survive the process, not loss of power", () => {
-    const started = performance.now()
-    const fd = fs.openSync(temp, 'r+')
-    try {
-      fs.writeSync(fd, 'synced')
-      fs.fdatasyncSync(fd)
-    } finally {
-      fs.closeSync(fd)
-    }
-    const file = performance.now() - started
-    io.syncDir(folder)
-    const both = performance.now() - started
-    return `a file takes ${file.toFixed(1)} ms, its folder ${(both - file).toFixed(1)} ms`
-  })
+  return attempt(
+    'fsync',
+    "durability 'artifact' cannot be kept: results survive the process, not loss of power",
+    () => {
+      const started = performance.now()
+      const fd = fs.openSync(temp, 'r+')
+      try {
+        fs.writeSync(fd, 'synced')
+        fs.fdatasyncSync(fd)
+      } finally {
+        fs.closeSync(fd)
+      }
+      const file = performance.now() - started
+      io.syncDir(folder)
+      const both = performance.now() - started
+      return `a file takes ${file.toFixed(1)} ms, its folder ${(both - file).toFixed(1)} ms`
+    },
+  )
 }
 
 function fileSystemOf(folder: string): FileSystem | undefined {

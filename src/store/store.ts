@@ -2,7 +2,7 @@ import { DeclarationError, KeyCollisionError, ReadOnlyError, refuseUnknown } fro
 import type { Digest } from '../identity/digest.js'
 import type { Key } from '../identity/key.js'
 import { loadChecksums } from './checksum.js'
-import { evict, forget } from './clean.js'
+import { evict, forget, onlyNeededBy } from './clean.js'
 import { type CommitOptions, type Committed, Committer } from './commit.js'
 import { type Artifact, type ArtifactFile, type Entry, parseList } from './entry.js'
 import { EntryFiles, type Read } from './entry-files.js'
@@ -265,13 +265,37 @@ export class EntryStore {
    *
    * @returns bytes freed; undefined when there is no such entry.
    */
-  evict(key: Key | string): Promise<number | undefined> {
-    return evict(this, key)
+  async evict(key: Key | string): Promise<number | undefined> {
+    const found = this.readEntry(key)
+    return found.hit ? evict(this, [found.entry]) : undefined
   }
 
   /** Evicts, and deletes the entry and its views too. The user's own files in its folder stay. */
-  forget(key: Key | string): Promise<number | undefined> {
-    return forget(this, key)
+  async forget(key: Key | string): Promise<number | undefined> {
+    const found = this.readEntry(key)
+    return found.hit ? forget(this, [found.entry]) : undefined
+  }
+
+  /** Evicts many at the price of one; keys without an entry are passed over. Returns bytes freed. */
+  evictMany(keys: readonly string[]): Promise<number> {
+    return evict(this, this.#readable(keys))
+  }
+
+  /** Forgets many at the price of one; keys without an entry are passed over. Returns bytes freed. */
+  forgetMany(keys: readonly string[]): Promise<number> {
+    return forget(this, this.#readable(keys))
+  }
+
+  #readable(keys: readonly string[]): Entry[] {
+    return keys.flatMap((key) => {
+      const found = this.readEntry(key)
+      return found.hit ? [found.entry] : []
+    })
+  }
+
+  /** The blobs that these entries need and no other does: what evicting them would free. Reads every entry. */
+  onlyNeededBy(entries: readonly Entry[]): Promise<ReadonlySet<Digest>> {
+    return onlyNeededBy(this, entries)
   }
 
   /** Every blob an entry needs, the list of a long list of files included. */

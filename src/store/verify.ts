@@ -1,12 +1,11 @@
-import * as fs from 'node:fs'
 import * as path from 'node:path'
 import { byCodeUnit } from '../identity/canonical.js'
 import type { Digest } from '../identity/digest.js'
-import { keyPath } from '../identity/path.js'
-import { artifactDigest, type Entry, maxEntryBytes, parseEntry } from './entry.js'
-import * as io from './io.js'
-import { aliveness } from './process.js'
+import { type Artifact, artifactDigest, type Entry } from './entry.js'
 import type { EntryStore } from './store.js'
+import { temporaries } from './temporaries.js'
+
+export { temporaries } from './temporaries.js'
 
 /** One thing `verify` found. `repaired` says what was done about it. */
 export interface Problem {
@@ -41,174 +40,141 @@ export interface VerifyOptions {
   readonly onProgress?: (done: { entries: number; blobs: number; bytes: number }) => void
 }
 
-const dayMs = 24 * 3600_000
-
 /**
  * Reads everything in a store and compares it with what it should be: every entry with its hash, every blob with its
  * SHA-256. Safe beside writers: a blob put while this runs is no problem, nor is a live writer's temporary.
  */
 export async function verify(store: EntryStore, options: VerifyOptions = {}): Promise<VerifyReport> {
   const { repair = false, signal, onProgress } = options
-  const problems: Problem[] = []
-  const needed = new Map<Digest, Set<string>>()
-  const entries: Entry[] = []
-  let seen = 0
-  const progress = { entries: 0, blobs: 0, bytes: 0 }
   const writable = repair && !store.readOnly
+  const problems: Problem[] = []
+  const entries: { readonly entry: Entry; readonly dir: string }[] = []
+  const progress = { entries: 0, blobs: 0, bytes: 0 }
 
   for await (const dir of store.entryDirs('', signal)) {
-    seen += 1
     const found = checkEntry(store, dir, writable)
+    if (found === undefined) continue
     if ('problem' in found) problems.push(found.problem)
-    else entries.push(found.entry)
-    progress.entries = seen
+    else entries.push({ entry: found.entry, dir })
+    progress.entries += 1
     onProgress?.(progress)
   }
 
-  const damaged = new Set<Digest>()
-  const present = new Set<Digest>()
-  const unreferenced: { sha256: Digest; bytes: number }[] = []
+  const damaged = new Map<Digest, boolean>()
+  const present = new Map<Digest, number>()
+  const inspect = async (digest: Digest): Promise<'good' | 'damaged' | 'absent'> => {
+    const found = await store.blobs.inspect(digest, { again: true, ...(signal === undefined ? {} : { signal }) })
+    // Moved only when it is bad once more: another process may have healed it meanwhile.
+    if (found === 'damaged' && writable && (await store.blobs.verify(digest))) return 'good'
+    if (found === 'damaged') damaged.set(digest, store.blobs.sizeNow(digest) === undefined)
+    return found
+  }
   for await (const blob of store.blobs.list()) {
     signal?.throwIfAborted()
     progress.blobs += 1
     progress.bytes += blob.bytes
-    if (await isGood(store, blob.sha256, writable)) present.add(blob.sha256)
-    else if (store.blobs.sizeNow(blob.sha256) !== undefined || writable) damaged.add(blob.sha256)
-    unreferenced.push(blob)
+    if ((await inspect(blob.sha256)) === 'good') present.set(blob.sha256, blob.bytes)
     onProgress?.(progress)
   }
 
-  for (const entry of entries) {
+  const needed = new Map<Digest, { readonly users: Set<string>; readonly dirs: Set<string> }>()
+  for (const { entry, dir } of entries) {
     for (const artifact of entry.artifacts) {
-      const files = await store.filesOf(artifact)
-      for (const digest of [
-        ...(artifact.list ? [artifact.list.sha256] : []),
-        ...(files ?? []).map((file) => file.sha256),
-      ]) {
-        const keys = needed.get(digest) ?? new Set()
-        needed.set(digest, keys.add(`${entry.key}#${artifact.name}`))
+      const files =
+        artifact.list === undefined || present.has(artifact.list.sha256) ? await store.filesOf(artifact) : undefined
+      const digests = [artifact.list?.sha256, ...(files ?? []).map((file) => file.sha256)]
+      for (const digest of digests) {
+        if (digest === undefined) continue
+        const need = needed.get(digest) ?? { users: new Set(), dirs: new Set() }
+        needed.set(digest, need)
+        need.users.add(`${entry.key}#${artifact.name}`)
+        need.dirs.add(dir)
       }
-      if (files !== undefined && artifactDigest({ ...artifact, files }) !== artifact.digest) {
-        problems.push({
-          kind: 'digest-wrong',
-          where: entry.key,
-          detail: `artifact ${artifact.name} has another digest than its entry says`,
-          repaired: false,
-        })
-      }
+      const wrong = wrongDigest(artifact, files, present)
+      if (wrong !== undefined) problems.push({ kind: 'digest-wrong', where: entry.key, detail: wrong, repaired: false })
     }
     if (writable) await store.refreshViews(entry)
   }
 
-  for (const digest of [...damaged].sort(byCodeUnit)) {
-    const users = [...(needed.get(digest) ?? [])].join(', ') || 'no entry'
-    problems.push({
-      kind: 'blob-damaged',
-      where: store.blobs.path(digest),
-      detail: `needed by ${users}`,
-      repaired: writable,
-    })
-  }
-  for (const [digest, users] of needed) {
+  for (const [digest, { users, dirs }] of needed) {
     if (present.has(digest) || damaged.has(digest)) continue
     // Put since the list was read, by a live writer; or evicted, or lost.
-    if (store.blobs.sizeNow(digest) !== undefined && (await isGood(store, digest, writable))) continue
-    problems.push({
-      kind: 'blob-missing',
-      where: store.blobs.path(digest),
-      detail: `needed by ${[...users].join(', ')}; it was evicted, or lost`,
-      repaired: false,
-    })
+    if ((await inspect(digest)) !== 'absent' || !stillNeeded(store, digest, dirs)) continue
+    const detail = `needed by ${[...users].join(', ')}; it was evicted, or lost`
+    problems.push({ kind: 'blob-missing', where: store.blobs.path(digest), detail, repaired: false })
+  }
+  for (const [digest, repaired] of [...damaged].sort(([a], [b]) => byCodeUnit(a, b))) {
+    const users = [...(needed.get(digest)?.users ?? [])].join(', ') || 'no entry'
+    problems.push({ kind: 'blob-damaged', where: store.blobs.path(digest), detail: `needed by ${users}`, repaired })
   }
   problems.push(...temporaries(store, writable))
 
-  const orphans = unreferenced.filter((blob) => !needed.has(blob.sha256))
+  const orphans = [...present].filter(([digest]) => !needed.has(digest))
   return {
-    entries: seen,
+    entries: progress.entries,
     blobs: progress.blobs,
     bytes: progress.bytes,
-    unreferenced: { blobs: orphans.length, bytes: orphans.reduce((sum, blob) => sum + blob.bytes, 0) },
+    unreferenced: { blobs: orphans.length, bytes: orphans.reduce((sum, [, bytes]) => sum + bytes, 0) },
     problems,
   }
 }
 
-/** Checks a blob from its bytes. Without `repair` it is only looked at, not moved. */
-async function isGood(store: EntryStore, digest: Digest, repair: boolean): Promise<boolean> {
-  return store.blobs.verify(digest, { again: true, leave: !repair })
-}
-
-function checkEntry(store: EntryStore, dir: string, repair: boolean): { entry: Entry } | { problem: Problem } {
-  const file = path.join(dir, 'entry.json')
-  const bytes = io.readSmall(file, maxEntryBytes)
-  const found =
-    bytes instanceof Uint8Array ? parseEntry(bytes) : { state: 'damaged' as const, reason: 'it is no regular file' }
-  if (found.state === 'newer') {
-    return {
-      problem: { kind: 'entry-newer', where: file, detail: `format ${found.format}; left alone`, repaired: false },
-    }
-  }
+/** Undefined: a file of somebody else's that happens to be called like an entry, or one that has just gone. */
+function checkEntry(
+  store: EntryStore,
+  dir: string,
+  repair: boolean,
+): { entry: Entry } | { problem: Problem } | undefined {
+  const where = path.join(dir, 'entry.json')
+  const found = store.readRawAt(dir)
+  if (found === undefined) return undefined
+  const problem = (kind: Problem['kind'], detail: string, repaired = false) => ({
+    problem: { kind, where, detail, repaired },
+  })
+  if (found.state === 'newer') return problem('entry-newer', `format ${found.format}; left alone`)
   if (found.state === 'damaged') {
-    if (repair) store.setEntryAside(file, bytes instanceof Uint8Array ? bytes : undefined)
-    return { problem: { kind: 'entry-damaged', where: file, detail: found.reason, repaired: repair } }
+    if (isForeign(found.bytes)) return undefined
+    return problem('entry-damaged', found.reason, repair && store.setEntryAside(where, found.bytes))
   }
-  const { entry } = found
-  if (path.join(store.folder, keyPath(entry.key)) !== dir) {
-    return {
-      problem: { kind: 'entry-misplaced', where: file, detail: `it is the entry of ${entry.key}`, repaired: false },
-    }
-  }
-  return { entry }
+  if (!store.isAtHome(found.entry, dir)) return problem('entry-misplaced', `it is the entry of ${found.entry.key}`)
+  return { entry: found.entry }
 }
 
-/** Files that a killed writer left: its process is gone, or they are older than a day by the file system's own clock. */
-export function temporaries(store: EntryStore, repair: boolean): Problem[] {
-  const problems: Problem[] = []
-  let now: number | undefined
-  const visit = (dir: string, depth: number): void => {
-    for (const name of namesIn(dir)) {
-      const file = path.join(dir, name.name)
-      if (name.isDirectory() && !name.isSymbolicLink()) {
-        if (depth > 0) visit(file, depth - 1)
-        continue
-      }
-      const match = /^\.tmp-(\w+)-(\d+)-([0-9a-f]{8})-[0-9a-f]{32}$/.exec(name.name)
-      if (match === null) continue
-      const stat = fs.lstatSync(file, { throwIfNoEntry: false })
-      if (stat === undefined) continue
-      now ??= fileSystemNow(store)
-      const state = aliveness(match[1]!, match[3]!, Number(match[2]))
-      if (state !== 'dead' && (state !== 'unknown' || now - stat.mtimeMs < dayMs)) continue
-      if (repair) io.remove(file)
-      problems.push({
-        kind: 'temporary',
-        where: file,
-        detail: `${stat.size} bytes left by pid ${match[2]} on ${match[1]}`,
-        repaired: repair,
-      })
-    }
-  }
-  visit(store.folder, 0)
-  visit(path.join(store.folder, 'blobs'), 1)
-  visit(path.join(store.folder, 'locks'), 0)
-  visit(path.join(store.folder, 'artifacts'), 64)
-  visit(path.join(store.folder, 'views'), 8)
-  return problems
-}
-
-function namesIn(dir: string): fs.Dirent[] {
+/** Whole JSON without a trace of an entry's frame: no damage makes that of an entry. */
+function isForeign(bytes: Uint8Array | undefined): boolean {
+  if (bytes === undefined) return false
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString()
+  if (['"curio"', '"entry"', '"sha256"'].some((mark) => text.includes(mark))) return false
   try {
-    return fs.readdirSync(dir, { withFileTypes: true })
-  } catch (error) {
-    if (io.isAbsent(error)) return []
-    throw io.ioError('list', dir, error)
+    JSON.parse(text)
+    return true
+  } catch {
+    return false
   }
 }
 
-/** The file system's own clock: on a network one it may differ from ours by hours. */
-function fileSystemNow(store: EntryStore): number {
-  if (store.readOnly) return Date.now()
-  const probe = io.writeTemp(store.folder, '', 0o600, false)
-  const now = fs.statSync(probe).mtimeMs
-  io.remove(probe)
-  return now
+/** What is wrong with what an entry says of an artifact, when its list of files can be read. */
+function wrongDigest(
+  artifact: Artifact,
+  files: Awaited<ReturnType<EntryStore['filesOf']>>,
+  present: ReadonlyMap<Digest, number>,
+): string | undefined {
+  if (files === undefined) {
+    const listed = artifact.list !== undefined && present.has(artifact.list.sha256)
+    return listed ? `the list of files of artifact ${artifact.name} is none` : undefined
+  }
+  if (artifactDigest({ ...artifact, files }) !== artifact.digest) {
+    return `artifact ${artifact.name} has another digest than its entry says`
+  }
+  const file = files.find(({ sha256, bytes }) => present.has(sha256) && present.get(sha256) !== bytes)
+  return file && `file ${file.role} of artifact ${artifact.name} has another size than its entry says`
+}
+
+/** Whether one of the entries is still there and still needs the blob: it may have been forgotten or replaced meanwhile. */
+function stillNeeded(store: EntryStore, digest: Digest, dirs: ReadonlySet<string>): boolean {
+  return [...dirs].some((dir) => {
+    const found = store.readRawAt(dir)
+    if (found?.state !== 'entry') return false
+    return found.entry.artifacts.some((a) => a.list !== undefined || a.files!.some((file) => file.sha256 === digest))
+  })
 }

@@ -85,12 +85,7 @@ function morePath(folder: string, entry: Entry, { name, extension, view }: Artif
   const { subdir = '', prefix = '' } = view
   const parts = subdir.split('/').filter((part) => part !== '' && part !== '.' && part !== '..')
   const label = prefix === '' ? name : `${segment(prefix)}_${name}`
-  return path.join(
-    folder,
-    'views',
-    ...parts.map((part) => segment(part)),
-    `${label}-${tail(entry.hash)}${extension}`,
-  )
+  return path.join(folder, 'views', ...parts.map((part) => segment(part)), `${label}-${tail(entry.hash)}${extension}`)
 }
 
 function blobPath(folder: string, digest: string): string {

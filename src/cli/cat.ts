@@ -6,7 +6,7 @@ import { type Context, exit } from './context.js'
 import type { Output } from './output.js'
 import { readExactly, resolveEntry } from './resolve.js'
 import { clean, count, size } from './text.js'
-import { fileOf, gone, showValue, shownJson, shownLines } from './value.js'
+import { fileOf, gone, shownJson, shownLines, showValue } from './value.js'
 
 /** Where none of several artifacts is named, larger ones are only mentioned. */
 const smallArtifact = 1 << 20
@@ -33,7 +33,8 @@ export async function cat({ args, out, open, cwd }: Context): Promise<number> {
     }
     if (!only && bytes > smallArtifact) {
       documents.push({ ...about, kind: 'large' })
-      if (!out.json) out.line(`${clean(preview ?? '')}  (curio cat ${clean(`${entry.key}#${artifact.name}`)} prints it)`)
+      if (!out.json)
+        out.line(`${clean(preview ?? '')}  (curio cat ${clean(`${entry.key}#${artifact.name}`)} prints it)`)
       continue
     }
     try {
@@ -87,11 +88,14 @@ async function writeRaw(
   const [artifact] = chosen
   if (artifact === undefined || chosen.length > 1) {
     out.error(`curio: ${clean(entry.key)} has ${count(chosen.length, 'artifact')}; name one:`)
-    for (const one of chosen) out.error(`  ${clean(`${entry.key}#${one.name}`)}  ${clean(one.cacher)}, ${size(one.bytes)}`)
+    for (const one of chosen)
+      out.error(`  ${clean(`${entry.key}#${one.name}`)}  ${clean(one.cacher)}, ${size(one.bytes)}`)
     return exit.notFound
   }
   if (out.isTerminal) {
-    throw new UsageError('--raw writes bytes that may act on a terminal', { hint: 'send it to a file or a pipe: … --raw > file' })
+    throw new UsageError('--raw writes bytes that may act on a terminal', {
+      hint: 'send it to a file or a pipe: … --raw > file',
+    })
   }
   const file = await fileOf(store, entry, artifact, role)
   const stream = await store.blobs.stream(file.sha256)

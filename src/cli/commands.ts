@@ -23,7 +23,10 @@ export interface CommandHelp {
 }
 
 export const globalOptions: readonly OptionHelp[] = [
-  { flag: '--store <folder>', text: 'the store; default: $CURIO_STORE, else the nearest .curio folder upward from here' },
+  {
+    flag: '--store <folder>',
+    text: 'the store; default: $CURIO_STORE, else the nearest .curio folder upward from here',
+  },
   { flag: '--json', text: 'one JSON document on standard output, errors as JSON on standard error' },
   { flag: '--no-color', text: 'no colours; NO_COLOR does the same, and so does any output that is no terminal' },
   { flag: '-h, --help', text: 'this help' },
@@ -83,7 +86,7 @@ export const commands: readonly CommandHelp[] = [
     examples: [
       ['curio cat demo/seed=1/metrics', 'a value'],
       ['curio cat zx6avotnopq3mzbc#model', 'one artifact of a stage'],
-      ["curio cat zx6avotnopq3mzbc#model --raw > model.npy", 'its file'],
+      ['curio cat zx6avotnopq3mzbc#model --raw > model.npy', 'its file'],
     ],
     takes: [1, 1],
     load: async () => (await import('./cat.js')).cat,
@@ -148,7 +151,10 @@ export const commands: readonly CommandHelp[] = [
     options: [
       { flag: '--yes', text: 'do it' },
       { flag: '--dry-run', text: 'only say what would be done' },
-      { flag: '--evict', text: 'remove the bytes and keep the entries, so that what was computed from them stays valid' },
+      {
+        flag: '--evict',
+        text: 'remove the bytes and keep the entries, so that what was computed from them stays valid',
+      },
       { flag: '--all', text: 'also remove files of your own in the folders of these keys' },
     ],
     examples: [

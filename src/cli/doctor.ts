@@ -5,6 +5,7 @@ import { CurioError } from '../errors.js'
 import * as io from '../store/io.js'
 import { heldLocks, type Probe, probe } from '../store/probe.js'
 import type { EntryStore } from '../store/store.js'
+import { temporaries as deadTemporaries } from '../store/temporaries.js'
 import { version } from '../version.js'
 import { type Context, exit } from './context.js'
 import { clean, count, size, span } from './text.js'
@@ -42,12 +43,16 @@ export async function doctor({ out, open, folder }: Context): Promise<number> {
     const seen = probe(place)
     checks.push(...rights(place, seen), ...fileSystem(seen), ...probed(seen), durability(seen))
   }
-  if (opened !== undefined) checks.push(...locks(opened), await temporaries(opened))
+  if (opened !== undefined) checks.push(...locks(opened), temporaries(opened))
 
   const failed = checks.some((check) => check.status === 'fail')
   const code = opened === undefined ? exit.failure : failed ? exit.notFound : exit.ok
   if (out.json) {
-    out.document({ store: opened?.folder ?? null, ok: !failed, checks: checks.map((one) => ({ ...one, hint: one.hint ?? null })) })
+    out.document({
+      store: opened?.folder ?? null,
+      ok: !failed,
+      checks: checks.map((one) => ({ ...one, hint: one.hint ?? null })),
+    })
     return code
   }
   const width = Math.max(...checks.map((check) => check.name.length))
@@ -74,7 +79,11 @@ function runtime(): Check {
 function identity(store: EntryStore): Check {
   const text = fs.readFileSync(path.join(store.folder, 'curio.json'), 'utf8')
   const { format, digest } = JSON.parse(text) as { format: unknown; digest: unknown }
-  return { name: 'store', status: 'ok', detail: `${store.folder}, format ${String(format)}, ${String(digest)}, id ${store.id}` }
+  return {
+    name: 'store',
+    status: 'ok',
+    detail: `${store.folder}, format ${String(format)}, ${String(digest)}, id ${store.id}`,
+  }
 }
 
 /** Folders that must be writable, and by whom else they are. */
@@ -90,7 +99,9 @@ function rights(folder: string, { readOnly }: Probe): Check[] {
       name: 'rights',
       status: 'warn',
       detail: `read-only for this process (uid ${process.getuid?.() ?? '?'}): ${about}; ${readOnly.split('\n')[0]}. Hits are served, nothing is stored`,
-      hint: isMine ? `chmod u+rwx ${quoted}` : `ask its owner for chmod g+rwxs ${quoted}, and to be in group ${stat.gid}`,
+      hint: isMine
+        ? `chmod u+rwx ${quoted}`
+        : `ask its owner for chmod g+rwxs ${quoted}, and to be in group ${stat.gid}`,
     })
   } else if (process.platform !== 'win32' && (mode & 0o002) !== 0) {
     const sticky = (mode & 0o1000) !== 0
@@ -113,7 +124,12 @@ function rights(folder: string, { readOnly }: Probe): Check[] {
       const below = path.join(folder, name)
       const why = notWritable(below)
       if (why !== undefined) {
-        checks.push({ name: 'rights', status: 'fail', detail: `${name}/: ${why}`, hint: `chmod u+rwx,g+rwx ${shellQuoted(below)}, by its owner` })
+        checks.push({
+          name: 'rights',
+          status: 'fail',
+          detail: `${name}/: ${why}`,
+          hint: `chmod u+rwx,g+rwx ${shellQuoted(below)}, by its owner`,
+        })
       }
     }
   }
@@ -151,7 +167,9 @@ function fileSystem({ fileSystem: fsys, skewMs }: Probe): Check[] {
       name: 'free space',
       status: low ? 'warn' : 'ok',
       detail: `${size(freeBytes)} of ${size(totalBytes)}${files}`,
-      ...(low ? { hint: 'curio du shows what is large; curio rm <prefix>/ --evict frees bytes and keeps the history' } : {}),
+      ...(low
+        ? { hint: 'curio du shows what is large; curio rm <prefix>/ --evict frees bytes and keeps the history' }
+        : {}),
     })
   }
   if (skewMs !== undefined) {
@@ -169,12 +187,17 @@ function fileSystem({ fileSystem: fsys, skewMs }: Probe): Check[] {
 const costly = new Set(['exclusive create', 'replace by rename'])
 
 function probed({ checks }: Probe): Check[] {
-  return checks.map(({ name, ok, detail }) => ({ name, status: ok ? 'ok' : costly.has(name) ? 'fail' : 'warn', detail }))
+  return checks.map(({ name, ok, detail }) => ({
+    name,
+    status: ok ? 'ok' : costly.has(name) ? 'fail' : 'warn',
+    detail,
+  }))
 }
 
 function durability({ checks, readOnly }: Probe): Check {
   const syncs = checks.find((check) => check.name === 'fsync')?.ok === true
-  const artifact = "'artifact' (the default): what is acknowledged survives loss of power, as far as the disk keeps its word"
+  const artifact =
+    "'artifact' (the default): what is acknowledged survives loss of power, as far as the disk keeps its word"
   return {
     name: 'durability',
     status: 'info',
@@ -193,9 +216,8 @@ function locks(store: EntryStore): Check[] {
   }))
 }
 
-async function temporaries(store: EntryStore): Promise<Check> {
-  const { temporaries: find } = await import('../store/verify.js')
-  const dead = find(store, false)
+function temporaries(store: EntryStore): Check {
+  const dead = deadTemporaries(store, false)
   return dead.length === 0
     ? { name: 'temporaries', status: 'ok', detail: 'none left by killed writers' }
     : {

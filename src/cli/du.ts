@@ -98,7 +98,8 @@ function add(amount: Amount, bytes: number): void {
 
 function amountIn(dir: string): { files: number; bytes: number } {
   const amount: Amount = { count: 0, bytes: 0 }
-  for (const { name } of readDir(dir)) add(amount, fs.lstatSync(path.join(dir, name), { throwIfNoEntry: false })?.size ?? 0)
+  for (const { name } of readDir(dir))
+    add(amount, fs.lstatSync(path.join(dir, name), { throwIfNoEntry: false })?.size ?? 0)
   return { files: amount.count, bytes: amount.bytes }
 }
 
@@ -124,10 +125,16 @@ function lines({ groups, total, unreferenced, quarantine, yours, largest }: Repo
   ]
   const rest = []
   if (unreferenced.blobs > 0) {
-    rest.push([`no entry needs`, `${size(unreferenced.bytes)} in ${count(unreferenced.blobs, 'blob')}, part of the total`])
+    rest.push([
+      `no entry needs`,
+      `${size(unreferenced.bytes)} in ${count(unreferenced.blobs, 'blob')}, part of the total`,
+    ])
   }
   if (quarantine.files > 0) {
-    rest.push(['quarantine/', `${size(quarantine.bytes)} in ${count(quarantine.files, 'damaged file')} set aside; delete them at will`])
+    rest.push([
+      'quarantine/',
+      `${size(quarantine.bytes)} in ${count(quarantine.files, 'damaged file')} set aside; delete them at will`,
+    ])
   }
   if (yours.files > 0) {
     rest.push(['yours', `${size(yours.bytes)} in ${count(yours.files, 'file')} of your own in the folders of keys`])
@@ -146,4 +153,3 @@ function lines({ groups, total, unreferenced, quarantine, yours, largest }: Repo
     ),
   ]
 }
-

@@ -1,9 +1,8 @@
 /** What the commands ask about entries beyond what `Store` answers: also those that cannot be read, and how much of them is there. */
 import * as fs from 'node:fs'
 import * as path from 'node:path'
-import { CurioError } from '../errors.js'
 import { byCodeUnit } from '../identity/canonical.js'
-import { type Artifact, type ArtifactFile, type Entry, maxEntryBytes, parseEntry } from '../store/entry.js'
+import { type Artifact, type ArtifactFile, type Entry, maxEntryBytes } from '../store/entry.js'
 import * as io from '../store/io.js'
 import type { EntryStore } from '../store/store.js'
 
@@ -21,32 +20,18 @@ export type Listed = { readonly place: string } & (
 
 /** Reads the `entry.json` in a folder, and changes nothing; undefined when there is none. */
 export function readAt(store: EntryStore, dir: string): Listed | undefined {
-  const bytes = io.readSmall(path.join(dir, 'entry.json'), maxEntryBytes)
-  if (bytes === undefined) return undefined
+  const found = store.readRawAt(dir)
+  if (found === undefined) return undefined
   const place = path.relative(store.folder, dir).replaceAll(path.sep, '/')
-  if (!(bytes instanceof Uint8Array)) {
-    return { place, problem: { state: 'damaged', reason: 'it is no regular file of a sensible size' } }
-  }
-  const found = parseEntry(bytes)
   switch (found.state) {
     case 'newer':
       return { place, problem: { state: 'newer', reason: `it has format ${found.format}` } }
     case 'damaged':
       return { place, problem: { state: 'damaged', reason: found.reason } }
     case 'entry':
-      return isAtHome(store, found.entry, dir)
+      return store.isAtHome(found.entry, dir)
         ? { place, entry: found.entry }
         : { place, problem: { state: 'damaged', reason: `it is the entry of ${found.entry.key}` } }
-  }
-}
-
-/** Whether an entry lies in its own folder: a copied one does not, nor does one whose key could not be a key. */
-function isAtHome(store: EntryStore, entry: Entry, dir: string): boolean {
-  try {
-    return store.dirOf(entry.key) === dir
-  } catch (error) {
-    if (CurioError.is(error, 'ERR_INVALID_NAME')) return false
-    throw error
   }
 }
 
@@ -112,8 +97,7 @@ export interface OwnFile {
 }
 
 /** Names that format 1 reserves in a key's folder: curio's, in this version or a later one. */
-const reserved =
-  /^(entry\.json|entry\.sig|error\.json|items|config\.yaml|uid\.yaml|full-uid\.yaml|job|code|\.tmp-.*)$/i
+const reserved = /^(entry\.json|entry\.sig|error\.json|items|config\.yaml|uid\.yaml|full-uid\.yaml|job|code|\.tmp-.*)$/i
 
 /**
  * Files in a key's folder that curio did not put there. Folders that hold keys of their own are left out, links are not followed.

@@ -24,7 +24,9 @@ export async function ls({ args, out, open, now }: Context): Promise<number> {
     )
     rows.forEach(({ one, state }, i) => {
       const line = lines[i]!
-      out.line(one.entry === undefined ? out.paint('red', line) : state === 'complete' ? line : out.paint('yellow', line))
+      out.line(
+        one.entry === undefined ? out.paint('red', line) : state === 'complete' ? line : out.paint('yellow', line),
+      )
       if (long && one.entry !== undefined) for (const text of artifactLines(one.entry)) out.line(out.paint('dim', text))
     })
     if (rows.length === 0) {

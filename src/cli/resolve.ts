@@ -76,10 +76,18 @@ export async function resolveEntry(store: EntryStore, text: string, cwd: string)
   const keys = all.flatMap(({ entry }) => (entry === undefined ? [] : [entry]))
   const matches = text === '' ? [] : keys.filter((entry) => entry.key.includes(text))
   if (matches.length === 1) return matches[0]!
-  if (matches.length > 1) throw new AmbiguousError(text, matches.map((entry) => entry.key))
+  if (matches.length > 1)
+    throw new AmbiguousError(
+      text,
+      matches.map((entry) => entry.key),
+    )
   const broken = all.find(({ entry, place }) => entry === undefined && place.includes(text) && text !== '')
   if (broken !== undefined) return usable(store, broken)
-  throw notStored(store, text, keys.map((entry) => entry.key))
+  throw notStored(
+    store,
+    text,
+    keys.map((entry) => entry.key),
+  )
 }
 
 function usable(store: EntryStore, found: Listed): Entry {

@@ -1,6 +1,6 @@
 import * as fs from 'node:fs'
 import * as path from 'node:path'
-import { CurioError, NotFoundError } from '../errors.js'
+import { type CurioError, NotFoundError } from '../errors.js'
 import type { Entry } from '../store/entry.js'
 import * as io from '../store/io.js'
 import type { EntryStore } from '../store/store.js'
@@ -48,9 +48,12 @@ export async function rm({ args, out, open }: Context): Promise<number> {
   if (!yes && (!out.isTerminal || entries.length > 1)) {
     if (!out.json) say('would remove')
     out.flush()
-    throw new UsageError(`nothing was removed: ${count(entries.length, 'entry', 'entries')} and ${size(freed)} would go`, {
-      hint: 'add --yes to do it',
-    })
+    throw new UsageError(
+      `nothing was removed: ${count(entries.length, 'entry', 'entries')} and ${size(freed)} would go`,
+      {
+        hint: 'add --yes to do it',
+      },
+    )
   }
   if (!out.json) {
     say(evict ? 'evicting' : 'removing')
@@ -105,7 +108,11 @@ interface Plan {
 function printPlan(out: Output, planned: readonly Planned[], { evict, bytes, yours }: Plan, verb: string): void {
   const what = evict ? 'the bytes of ' : ''
   out.line(`${verb} ${what}${count(planned.length, 'entry', 'entries')}, which frees ${size(bytes)}`)
-  out.lines(columns(planned.slice(0, shownEntries).map(({ entry }) => [`  ${size(bytesOf(entry)).padStart(8)}`, clean(entry.key)])))
+  out.lines(
+    columns(
+      planned.slice(0, shownEntries).map(({ entry }) => [`  ${size(bytesOf(entry)).padStart(8)}`, clean(entry.key)]),
+    ),
+  )
   if (planned.length > shownEntries) out.line(`  … and ${planned.length - shownEntries} more`)
   if (yours.files === 0) return
   const files = `${count(yours.files, 'file')} of your own (${size(yours.bytes)})`
@@ -114,7 +121,10 @@ function printPlan(out: Output, planned: readonly Planned[], { evict, bytes, you
     const own = planned.flatMap(({ entry, own: files }) => files.map((file) => `${entry.key}/${file.path}`))
     for (const name of own.slice(0, shownEntries)) out.line(`  ${clean(name)}`)
     if (own.length > shownEntries) out.line(`  … and ${own.length - shownEntries} more`)
-  } else out.line(`${files} in their folders ${yours.files === 1 ? 'stays' : 'stay'}${evict ? '' : '; --all removes them too'}`)
+  } else
+    out.line(
+      `${files} in their folders ${yours.files === 1 ? 'stays' : 'stay'}${evict ? '' : '; --all removes them too'}`,
+    )
 }
 
 /** Removes the user's files of a key's folder, links as links, and the folders that become empty. */

@@ -99,7 +99,11 @@ function report(error: unknown, out: Output): number {
   if (out.json) {
     const hint = known ? error.hint : undefined
     const [plain] = hint === undefined ? [message] : message.split(`\n  → ${hint}`)
-    const about = { code: (error as NodeJS.ErrnoException)?.code ?? 'ERR_UNEXPECTED', message: plain, hint: hint ?? null }
+    const about = {
+      code: (error as NodeJS.ErrnoException)?.code ?? 'ERR_UNEXPECTED',
+      message: plain,
+      hint: hint ?? null,
+    }
     out.error(cleanJson(JSON.stringify({ error: about, exitCode: code })))
   } else out.error(cleanLines(`curio: ${known || isSystem ? '' : 'unexpected '}${message}`))
   return code

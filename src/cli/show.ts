@@ -40,7 +40,16 @@ export async function show(context: Context): Promise<number> {
   for (const artifact of entry.artifacts) about.files.set(artifact.name, await store.filesOf(artifact))
   if (out.json) {
     const { found, own, views, producers } = about
-    out.document({ key: entry.key, folder: dir, state: found.state, missing: found.missing, views, producers, yours: own, entry })
+    out.document({
+      key: entry.key,
+      folder: dir,
+      state: found.state,
+      missing: found.missing,
+      views,
+      producers,
+      yours: own,
+      entry,
+    })
   } else print(context, about)
   return exit.ok
 }
@@ -108,15 +117,24 @@ function print({ out, now, cwd }: Context, about: About): void {
   out.lines(columns(head))
 
   section('params', paramRows(entry))
-  section('ignored', Object.entries(entry.ignored ?? {}).map(([name, value]) => [name, shorten(value, 200)]))
+  section(
+    'ignored',
+    Object.entries(entry.ignored ?? {}).map(([name, value]) => [name, shorten(value, 200)]),
+  )
   section('inputs', inputRows(about))
-  section('provenance', Object.entries(entry.provenance).map(([name, value]) => [name, shown(value)]))
+  section(
+    'provenance',
+    Object.entries(entry.provenance).map(([name, value]) => [name, shown(value)]),
+  )
   for (const artifact of entry.artifacts) {
     out.line()
     out.line(`${out.paint('bold', clean(artifact.name))}  ${clean(artifact.cacher)}, ${size(artifact.bytes)}`)
     out.lines(columns(artifactRows(about, artifact, cwd).map(([name, value]) => [`  ${name}`, clean(value)])))
   }
-  section('yours', own.map((file) => [file.path, size(file.bytes)]))
+  section(
+    'yours',
+    own.map((file) => [file.path, size(file.bytes)]),
+  )
 
   function section(title: string, rows: readonly (readonly string[])[]): void {
     if (rows.length === 0) return

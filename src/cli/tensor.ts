@@ -38,10 +38,7 @@ export class TensorStatistics {
   #squares = 0
   readonly #first: (number | bigint | boolean)[] = []
 
-  constructor(
-    readonly dtype: string,
-    readonly shape: readonly number[],
-  ) {}
+  constructor(readonly dtype: string) {}
 
   add(block: Elements): void {
     const isBool = this.dtype === 'bool'
@@ -70,14 +67,14 @@ export class TensorStatistics {
     this.#squares += distance * (number - this.#mean)
   }
 
-  summary(): TensorSummary {
+  summary(shape: readonly number[]): TensorSummary {
     const any = this.#counted > 0
     // Infinities have no distance to a mean, so the sums say nothing then; the mean is that of the two ends.
     const finite = any && this.#infinite === 0
     const ofEnds = Number(this.#min) + Number(this.#max)
     return {
       dtype: this.dtype,
-      shape: this.shape,
+      shape,
       elements: this.#elements,
       min: this.#min,
       max: this.#max,

@@ -60,7 +60,9 @@ export function span(ms: number): string {
 /** Rows as columns two spaces apart; a column whose name is in `right` is aligned right. The last column is not padded. */
 export function columns(rows: readonly (readonly string[])[], right: readonly number[] = []): string[] {
   const widths: number[] = []
-  for (const row of rows) row.forEach((cell, i) => (widths[i] = Math.max(widths[i] ?? 0, cell.length)))
+  for (const row of rows) {
+    for (const [i, cell] of row.entries()) widths[i] = Math.max(widths[i] ?? 0, cell.length)
+  }
   return rows.map((row) =>
     row
       .map((cell, i) => {

@@ -48,7 +48,10 @@ export async function showValue(store: EntryStore, entry: Entry, artifact: Artif
   if (typeof value === 'string') return { kind: 'text', text: value }
   if (artifact.cacher === 'json') return { kind: 'json', value }
   if (isTensor(value)) return { kind: 'tensor', tensor: statisticsOf(value) }
-  return { kind: 'value', inspected: inspect(value, { depth: 8, maxArrayLength: 100, maxStringLength: 2000, breakLength: 100 }) }
+  return {
+    kind: 'value',
+    inspected: inspect(value, { depth: 8, maxArrayLength: 100, maxStringLength: 2000, breakLength: 100 }),
+  }
 }
 
 interface Tensor {
@@ -64,37 +67,40 @@ function isTensor(value: unknown): value is Tensor {
 }
 
 function statisticsOf(tensor: Tensor): TensorSummary {
-  const statistics = new TensorStatistics(tensor.dtype, tensor.shape)
+  const statistics = new TensorStatistics(tensor.dtype)
   statistics.add(tensor.data)
-  return statistics.summary()
+  return statistics.summary(tensor.shape)
 }
 
+/** A large tensor is read in blocks of its first axis, so that it need not fit in memory. */
 async function summarize(handle: ArtifactHandle<unknown>, canSlice: boolean): Promise<TensorSummary> {
   if (handle.bytes <= wholeTensor || !canSlice) return statisticsOf((await handle.load()) as Tensor)
-  const start = (await handle.slice(0, 1)) as Tensor
-  const rows = await rowsOf(handle, start)
-  if (rows === undefined) return statisticsOf((await handle.load()) as Tensor)
-  const step = Math.max(1, Math.floor(wholeTensor / Math.max(1, handle.bytes / rows)))
-  const statistics = new TensorStatistics(start.dtype, [rows, ...start.shape.slice(1)])
-  for (let at = 0; at < rows; at += step) {
-    statistics.add(((await handle.slice(at, Math.min(rows, at + step))) as Tensor).data)
+  const one = (await handle.slice(0, 1)) as Tensor
+  const bytesPerRow = (one.data as ArrayLike<unknown> & { byteLength: number }).byteLength
+  const step = Math.max(1, Math.floor(wholeTensor / Math.max(1, bytesPerRow)))
+  const statistics = new TensorStatistics(one.dtype)
+  let rows = 0
+  for (;;) {
+    const part = (await handle.slice(rows, rows + step)) as Tensor
+    const got = part.shape[0] ?? 0
+    statistics.add(part.data)
+    rows += got
+    if (got < step) return statistics.summary([rows, ...one.shape.slice(1)])
   }
-  return statistics.summary()
-}
-
-/** Length of the first axis, where the artifact's preview or extra metadata tells its shape. */
-async function rowsOf(handle: ArtifactHandle<unknown>, row: Tensor): Promise<number | undefined> {
-  const { shape } = handle.packed.artifact.extra as { shape?: unknown }
-  const told = Array.isArray(shape) ? Number(shape[0]) : Number(/^tensor \[(\d+)/.exec(handle.preview ?? '')?.[1])
-  return Number.isSafeInteger(told) && told > 0 && row.shape[0] === 1 ? told : undefined
 }
 
 /** The file that `--raw` gives: the one asked for, else the main one, else the only one. */
-export async function fileOf(store: EntryStore, entry: Entry, artifact: Artifact, role?: string): Promise<ArtifactFile> {
+export async function fileOf(
+  store: EntryStore,
+  entry: Entry,
+  artifact: Artifact,
+  role?: string,
+): Promise<ArtifactFile> {
   const files = await store.filesOf(artifact)
   if (files === undefined) throw gone(store, entry, artifact)
   const wanted = role ?? viewName(artifact)
-  const file = files.find((one) => one.role === wanted) ?? (role === undefined && files.length === 1 ? files[0] : undefined)
+  const file =
+    files.find((one) => one.role === wanted) ?? (role === undefined && files.length === 1 ? files[0] : undefined)
   if (file !== undefined) return file
   const roles = files.slice(0, 10).map((one) => one.role)
   throw new NotFoundError(`file ${clean(wanted)} of artifact ${artifact.name}`, clean(entry.key), {
@@ -148,7 +154,11 @@ function tensorLines(t: TensorSummary): string[] {
   if (t.nan > 0 || t.dtype.startsWith('float')) rows.push(['NaN', String(t.nan)])
   if (t.infinite > 0) rows.push(['infinite', String(t.infinite)])
   const more = t.elements > t.first.length ? ', …' : ''
-  if (t.first.length > 0) rows.push(['first', `${t.first.map((value) => (typeof value === 'number' ? digits(value) : value)).join(', ')}${more}`])
+  if (t.first.length > 0)
+    rows.push([
+      'first',
+      `${t.first.map((value) => (typeof value === 'number' ? digits(value) : value)).join(', ')}${more}`,
+    ])
   return columns(rows)
 }
 
@@ -161,7 +171,12 @@ export function shownJson(shown: Shown): Record<string, unknown> {
   switch (shown.kind) {
     case 'bytes':
     case 'file':
-      return { kind: shown.kind, bytes: shown.bytes, head: Buffer.from(shown.head).toString('hex'), note: shown.note ?? null }
+      return {
+        kind: shown.kind,
+        bytes: shown.bytes,
+        head: Buffer.from(shown.head).toString('hex'),
+        note: shown.note ?? null,
+      }
     case 'tensor': {
       const { min, max, mean, std, first, ...rest } = shown.tensor
       const plain = [min, max, mean, std].map((value) => plainNumber(value))

@@ -22,7 +22,11 @@ const kinds: Readonly<Record<Problem['kind'], readonly [one: string, many: strin
     'missing blobs',
     'run the stage again, or curio rm the entry; --allow-missing passes over what was evicted',
   ],
-  'digest-wrong': ['artifact that is not what its entry says', 'artifacts that are not what their entries say', 'curio rm the entry'],
+  'digest-wrong': [
+    'artifact that is not what its entry says',
+    'artifacts that are not what their entries say',
+    'curio rm the entry',
+  ],
   temporary: ['file left by a killed writer', 'files left by killed writers', 'curio verify --repair removes it'],
 }
 
@@ -66,7 +70,9 @@ export async function verify({ args, out, open }: Context): Promise<number> {
     }
     out.line()
     out.line(
-      remaining === 0 ? out.paint('green', 'all is well') : out.paint('red', count(remaining, 'problem remains', 'problems remain')),
+      remaining === 0
+        ? out.paint('green', 'all is well')
+        : out.paint('red', count(remaining, 'problem remains', 'problems remain')),
     )
   }
   return remaining === 0 ? exit.ok : exit.notFound

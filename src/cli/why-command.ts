@@ -47,7 +47,10 @@ export async function whyCommand({ args, out, open, now }: Context): Promise<num
   return explanation.state === 'hit' ? exit.ok : exit.notFound
 }
 
-type Subject = { readonly entry: Entry } | { readonly place: string; readonly problem: NonNullable<Listed['problem']> } | { readonly absent: true }
+type Subject =
+  | { readonly entry: Entry }
+  | { readonly place: string; readonly problem: NonNullable<Listed['problem']> }
+  | { readonly absent: true }
 
 /** The entry that is meant: the key itself, the newest of a stage, or of those with that part in their key. */
 function find(store: EntryStore, all: readonly Listed[], text: string): Subject {
@@ -64,7 +67,10 @@ function find(store: EntryStore, all: readonly Listed[], text: string): Subject 
   }
   const stages = new Set(matches.map((entry) => entry.id))
   if (matches.length > 1 && (stages.size > 1 || stages.has(undefined))) {
-    throw new AmbiguousError(text, matches.map((entry) => entry.key))
+    throw new AmbiguousError(
+      text,
+      matches.map((entry) => entry.key),
+    )
   }
   return { entry: [...matches].sort(byNewest)[0]! }
 }
@@ -132,7 +138,12 @@ function unlike(store: EntryStore, all: readonly Listed[], text: string): NotFou
   const entries = all.flatMap(({ entry }) => (entry === undefined ? [] : [entry]))
   const ids = [...new Set(entries.flatMap(({ id }) => (id === undefined ? [] : [id])))]
   const near = nearest(text.replace(/,.*$/, ''), ids)
-  if (near === undefined) return notStored(store, text, entries.map((entry) => entry.key))
+  if (near === undefined)
+    return notStored(
+      store,
+      text,
+      entries.map((entry) => entry.key),
+    )
   return new NotFoundError(`anything like ${clean(text)}`, store.folder, {
     hint: `the nearest stage is ${clean(near)}: curio why ${clean(near)}`,
   })
@@ -148,7 +159,12 @@ function toJson(query: string, { entry, neighbours: near, ...about }: Explanatio
     neighbours: near.map(({ entry: other, differences }) => ({
       key: other.key,
       created: other.provenance.created ?? null,
-      differences: differences.map((one) => ({ ...one, was: one.was ?? null, is: one.is ?? null, note: one.note ?? null })),
+      differences: differences.map((one) => ({
+        ...one,
+        was: one.was ?? null,
+        is: one.is ?? null,
+        note: one.note ?? null,
+      })),
     })),
   }
 }

@@ -75,7 +75,8 @@ function keyText(param: Param | undefined): string | undefined {
 }
 
 function noteOn(x: Param | undefined, y: Param | undefined): { note?: string } {
-  if (x?.dropped === true && y?.dropped === true) return { note: 'each was the default at its time, so neither is in the key' }
+  if (x?.dropped === true && y?.dropped === true)
+    return { note: 'each was the default at its time, so neither is in the key' }
   if (x !== undefined && x.text === y?.text) {
     return { note: x.dropped ? 'it was the default then, and is not now' : 'it is the default now, and was not then' }
   }
@@ -85,9 +86,7 @@ function noteOn(x: Param | undefined, y: Param | undefined): { note?: string } {
 
 function paramsOf(entry: Entry): Map<string, Param> {
   const dropped = new Set(Object.keys(entry.defaults ?? {}))
-  return new Map(
-    Object.entries(entry.params ?? {}).map(([name, text]) => [name, { text, dropped: dropped.has(name) }]),
-  )
+  return new Map(Object.entries(entry.params ?? {}).map(([name, text]) => [name, { text, dropped: dropped.has(name) }]))
 }
 
 /** An object that is all default stands as one field where another entry has its members: takes it apart the same way. */
@@ -99,7 +98,10 @@ function spread(params: Map<string, Param>, other: ReadonlyMap<string, Param>): 
     params.delete(name)
     // Members are added behind the one that is visited, so nested ones are taken apart in their turn.
     for (const [member, part] of members) {
-      params.set(`${name}.${/^[A-Za-z_$][\w$]*$/.test(member) ? member : JSON.stringify(member)}`, { text: part, dropped })
+      params.set(`${name}.${/^[A-Za-z_$][\w$]*$/.test(member) ? member : JSON.stringify(member)}`, {
+        text: part,
+        dropped,
+      })
     }
   }
 }
@@ -133,11 +135,13 @@ function codeDifference(was: Entry, is: Entry, a: Material, b: Material): Differ
   const [x, y] = [was.code?.sha256 ?? a.code, is.code?.sha256 ?? b.code]
   if (x === y && !counts) return []
   if (x === y) {
-    const note = b.code === undefined ? 'the code counted then, and does not now' : 'the code counts now, and did not then'
+    const note =
+      b.code === undefined ? 'the code counted then, and does not now' : 'the code counts now, and did not then'
     return [{ part: 'code', field: '', was: x, is: y, counts, note }]
   }
   // Two transpilers write two texts of one source.
-  const sameSource = was.code?.tag !== is.code?.tag ? { note: `written by ${was.code?.tag}, then by ${is.code?.tag}` } : {}
+  const sameSource =
+    was.code?.tag !== is.code?.tag ? { note: `written by ${was.code?.tag}, then by ${is.code?.tag}` } : {}
   return [{ part: 'code', field: '', was: x, is: y, counts, ...sameSource }]
 }
 

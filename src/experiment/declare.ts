@@ -5,7 +5,7 @@ import { type AnyConfigClass, isConfigClass, type Picked } from '../identity/con
 import { sha256 } from '../identity/digest.js'
 import { checkVersion } from '../identity/key.js'
 import { checkArtifactName } from '../identity/path.js'
-import type { Body, OutputPlan, StageSpec } from './run.js'
+import type { Body, OutputPlan, StageSpec } from './decide.js'
 import type { StageOptions } from './stage.js'
 import type {
   AnyCacherSpec,

@@ -1,52 +1,15 @@
-import { type Cacheable, cacherIdentity } from '../artifact/cacheable.js'
 import { exportCopy } from '../artifact/export.js'
 import { type Computed, type Mode, obtain } from '../artifact/once.js'
 import { provenance } from '../artifact/provenance.js'
-import { cacherByName } from '../artifact/registry.js'
 import type { Store } from '../artifact/store.js'
-import { DeclarationError, DefaultChangedError, nearest, StageOutputError } from '../errors.js'
-import { type AnyConfigClass, isConfig } from '../identity/config.js'
-import type { Digest } from '../identity/digest.js'
+import { DefaultChangedError, StageOutputError } from '../errors.js'
 import { unchanged } from '../identity/files.js'
-import { type Key, stageKey } from '../identity/key.js'
-import { type ParamsIdentity, paramsIdentity, plainIdentity } from '../identity/params.js'
 import type { Entry } from '../store/entry.js'
-import { BodyContext, guarded, type StageContext } from './context.js'
-import { InputsChanged, type StageInput, type StageRecord, valueInput } from './record.js'
+import { BodyContext, guarded } from './context.js'
+import { decide, type Plan, type StageSpec } from './decide.js'
+import { outputValues } from './outputs.js'
+import { InputsChanged, type StageRecord } from './record.js'
 import type { StageRun } from './report.js'
-import type { Annotated } from './types.js'
-
-/** The user's function. */
-export type Body = (record: StageContext<Annotated>, inputs: Annotated) => unknown
-
-/** How one output is kept. */
-export interface OutputPlan {
-  /** `msgpack`: by that name, loaded when needed. Undefined: chosen for the value. */
-  readonly cacher: Cacheable<unknown, unknown> | 'msgpack' | undefined
-  readonly lazy: boolean
-  readonly resolve: boolean
-}
-
-/** A stage as it was declared, checked. */
-export interface StageSpec {
-  readonly id: string
-  readonly name: string
-  readonly version: string
-  /** Undefined: the record's whole set. */
-  readonly params: { readonly config: AnyConfigClass; readonly fields: readonly string[] } | undefined
-  readonly inputs: readonly string[]
-  readonly outputs: ReadonlyMap<string, OutputPlan>
-  /** Number of outputs in the positional form; undefined in the object form. */
-  readonly positional: number | undefined
-  readonly defaults: Readonly<Record<string, unknown>>
-  readonly codeChange: 'warn' | 'recompute' | 'ignore'
-  readonly deterministic: boolean
-  readonly mode: Mode | undefined
-  readonly body: Body
-  readonly source: { readonly sha256: Digest; readonly tag: string }
-  /** The object whose method it is: its fields count. */
-  readonly self: object | undefined
-}
 
 const maxRounds = 4
 
@@ -83,106 +46,6 @@ export async function runStage(
   record.stages.push(run)
   reporter.finished(run)
   return run
-}
-
-interface Plan {
-  readonly key: Key
-  readonly params: ParamsIdentity
-  readonly visible: Readonly<Record<string, unknown>>
-  readonly inputs: ReadonlyMap<string, StageInput>
-  readonly cachers: ReadonlyMap<string, Cacheable<unknown, unknown> | undefined>
-}
-
-/** Everything that makes the key, and the key. */
-async function decide(record: StageRecord, spec: StageSpec, given: Record<string, unknown>): Promise<Plan> {
-  const { params, visible } = await paramsOf(record, spec)
-  const inputs = inputsOf(record, spec, given)
-  const cachers = new Map<string, Cacheable<unknown, unknown> | undefined>()
-  for (const [name, { cacher }] of spec.outputs) {
-    cachers.set(name, cacher === 'msgpack' ? await cacherByName('msgpack') : cacher)
-  }
-  const key = stageKey({
-    id: spec.id,
-    version: spec.version,
-    params: params.key,
-    labels: params.labels,
-    inputs: Object.fromEntries([...inputs].map(([name, { identity }]) => [name, identity])),
-    outputs: outputKinds(cachers),
-    ...(spec.codeChange === 'recompute' ? { code: spec.source.sha256 } : {}),
-  })
-  return { key, params, visible, inputs, cachers }
-}
-
-async function paramsOf(
-  record: StageRecord,
-  spec: StageSpec,
-): Promise<{ params: ParamsIdentity; visible: Record<string, unknown> }> {
-  const values = record.params as Record<string, unknown> | undefined
-  if (spec.params === undefined) {
-    const visible = values === undefined || values === null ? {} : { ...values }
-    const shape = isConfig(values) ? (values.constructor as unknown as AnyConfigClass).shape : undefined
-    const params =
-      shape === undefined ? plainIdentity(visible) : await paramsIdentity(shape, visible, Object.keys(shape))
-    return { params, visible }
-  }
-  const { config, fields } = spec.params
-  if (!(values instanceof config)) {
-    const is =
-      values === undefined
-        ? 'none'
-        : isConfig(values)
-          ? (values.constructor as { name: string }).name
-          : 'a plain object'
-    throw new DeclarationError(`stage ${spec.name} reads parameters of class ${config.name}, the record has ${is}`, {
-      hint: `run it with new ${config.name}({ … }), or a class that extends it`,
-    })
-  }
-  const all = values as Record<string, unknown>
-  const visible = Object.fromEntries(fields.map((field) => [field, all[field]]))
-  return { params: await paramsIdentity(config.shape, visible, fields), visible }
-}
-
-function inputsOf(record: StageRecord, spec: StageSpec, given: Record<string, unknown>): Map<string, StageInput> {
-  for (const name of Object.keys(given)) {
-    if (spec.inputs.includes(name)) continue
-    const near = nearest(name, spec.inputs)
-    throw new DeclarationError(`stage ${spec.name} has no input ${name}`, {
-      hint: near === undefined ? `its inputs are ${spec.inputs.join(', ') || 'none'}` : `did you mean ${near}?`,
-    })
-  }
-  const inputs = new Map<string, StageInput>()
-  for (const name of spec.inputs) {
-    if (Object.hasOwn(given, name)) inputs.set(name, valueInput(name, given[name]))
-    else if (!record.has(name) && Object.hasOwn(spec.defaults, name))
-      inputs.set(name, valueInput(name, spec.defaults[name]))
-    else inputs.set(name, record.input(spec.name, name))
-  }
-  if (spec.self !== undefined) {
-    const fields = ownFields(spec.self)
-    if (Object.keys(fields).length > 0) inputs.set('this', valueInput('this', fields))
-  }
-  return inputs
-}
-
-/** The data of a method's object: it can read them, so they count. Functions do not, nor does a class of static methods. */
-function ownFields(self: object): Record<string, unknown> {
-  if (typeof self === 'function') return {}
-  return Object.fromEntries(Object.entries(self).filter(([, value]) => typeof value !== 'function'))
-}
-
-function outputKinds(cachers: Plan['cachers']): Record<string, readonly [string, unknown] | 'auto'> {
-  const kinds: Record<string, readonly [string, unknown] | 'auto'> = {}
-  for (const [name, cacher] of cachers) {
-    kinds[name] =
-      cacher === undefined
-        ? 'auto'
-        : [cacherIdentity(cacher).name, { ...cacher.decodingOptions(), ...extensionOf(cacher) }]
-  }
-  return kinds
-}
-
-function extensionOf(cacher: Cacheable<unknown, unknown>): { extension?: string } {
-  return cacher.options.extension === undefined ? {} : { extension: cacher.options.extension }
 }
 
 async function execute(
@@ -319,42 +182,4 @@ function describeEntry(
       inputFiles: plan.params.files.map((file) => file.path),
     }),
   }
-}
-
-/** What the body returned, by name; anything but exactly the declared outputs is refused. */
-function outputValues(spec: StageSpec, returned: unknown): Map<string, unknown> {
-  const names = [...spec.outputs.keys()]
-  const fail = (reason: string): never => {
-    throw new StageOutputError(spec.name, reason, names)
-  }
-  if (spec.positional !== undefined) {
-    if (names.length === 0) return returned === undefined ? new Map() : fail('returned a value')
-    if (names.length === 1) return new Map([[names[0]!, returned]])
-    if (!Array.isArray(returned)) return fail(`returned ${kindOf(returned)} in place of a tuple of ${names.length}`)
-    if (returned.length !== names.length) return fail(`returned ${returned.length} values`)
-    return new Map(names.map((name, i) => [name, returned[i] as unknown]))
-  }
-  if (names.length === 0 && returned === undefined) return new Map()
-  if (returned === null || typeof returned !== 'object' || Array.isArray(returned)) {
-    return fail(`returned ${kindOf(returned)} in place of an object`)
-  }
-  const got = Object.keys(returned)
-  const missing = names.filter((name) => !got.includes(name))
-  const surplus = got.filter((name) => !names.includes(name))
-  if (missing.length > 0 || surplus.length > 0) {
-    fail(
-      [
-        missing.length > 0 ? `returned no ${missing.join(', ')}` : '',
-        surplus.length > 0 ? `returned ${surplus.join(', ')} besides` : '',
-      ]
-        .filter((part) => part !== '')
-        .join(' and '),
-    )
-  }
-  return new Map(names.map((name) => [name, (returned as Record<string, unknown>)[name]]))
-}
-
-function kindOf(value: unknown): string {
-  if (value === null || value === undefined) return String(value)
-  return Array.isArray(value) ? `an array of ${value.length}` : `a ${typeof value}`
 }

@@ -1,9 +1,10 @@
 import { DeclarationError } from '../errors.js'
 import { type DeclaredAt, declaredAt, declareOnce, idOf } from '../identity/declared.js'
 import type { StageContext } from './context.js'
+import type { Body, StageSpec } from './decide.js'
 import { type AnyOptions, type Checked, checkOptions, sourceOf } from './declare.js'
 import type { StageRecord } from './record.js'
-import { type Body, runStage, type StageSpec } from './run.js'
+import { runStage } from './run.js'
 import type {
   Annotated,
   AnyCacherSpec,

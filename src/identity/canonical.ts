@@ -1,3 +1,4 @@
+import { types } from 'node:util'
 import { CurioError, NotEncodableError } from '../errors.js'
 import { sha256 } from './digest.js'
 
@@ -92,21 +93,30 @@ function encodeObject(value: object, path: string, above: object[]): string {
 function encodeKind(value: object, path: string, inside: object[]): string {
   const own = (value as Partial<Identified>)[identity]
   if (typeof own === 'function') {
-    const [kind, plain] = own.call(value as Identified)
-    return `Id<${JSON.stringify(kind)},${encode(plain, path, inside)}>`
+    const stated: unknown = own.call(value as Identified)
+    if (!Array.isArray(stated) || stated.length !== 2 || typeof stated[0] !== 'string') {
+      throw new NotEncodableError(path, 'states its identity as something else than [kind, value]')
+    }
+    return `Id<${JSON.stringify(stated[0])},${encode(stated[1], path, inside)}>`
   }
   if (Array.isArray(value)) return encodeArray(value, path, inside)
   if (ArrayBuffer.isView(value)) return encodeView(value, path)
-  if (isKind(value, ArrayBuffer)) return `ArrayBuffer(${value.byteLength},${sha256(new Uint8Array(value))})`
-  if (isKind(value, Date)) return `Date(${value.getTime()})`
-  if (isKind(value, RegExp)) return encodeRegExp(value)
+  if (isKind(value, ArrayBuffer) && types.isArrayBuffer(value)) {
+    return `ArrayBuffer(${value.byteLength},${sha256(attached(value, path))})`
+  }
+  if (isKind(value, Date) && types.isDate(value)) return `Date(${value.getTime()})`
+  if (isKind(value, RegExp) && types.isRegExp(value)) return encodeRegExp(value)
   if (isKind(value, URL)) return `URL(${JSON.stringify(value.href)})`
-  if (isKind(value, Set)) {
+  if (isKind(value, Set) && types.isSet(value)) {
     const members = [...value].map((member, i) => encode(member, `${path}[${i}]`, inside))
     return `Set[${members.sort(byCodeUnit).join(',')}]`
   }
-  if (isKind(value, OrderedMap)) return `OrderedMap{${encodeEntries(value, path, inside).join(',')}}`
-  if (isKind(value, Map)) return `Map{${encodeEntries(value, path, inside).sort(byCodeUnit).join(',')}}`
+  if (isKind(value, OrderedMap) && types.isMap(value)) {
+    return `OrderedMap{${encodeEntries(value, path, inside).join(',')}}`
+  }
+  if (isKind(value, Map) && types.isMap(value)) {
+    return `Map{${encodeEntries(value, path, inside).sort(byCodeUnit).join(',')}}`
+  }
   return encodePlain(value, path, inside)
 }
 
@@ -123,19 +133,38 @@ function encodeArray(value: unknown[], path: string, inside: object[]): string {
     if (!(i in value)) throw new NotEncodableError(`${path}[${i}]`, 'is a hole in a sparse array')
     texts.push(encode(value[i], `${path}[${i}]`, inside))
   }
-  if (Object.keys(value).length !== value.length) {
+  if (Object.keys(value).length !== value.length || Object.getOwnPropertySymbols(value).length > 0) {
     throw new NotEncodableError(path, 'is an array with properties of its own besides its elements')
   }
   return `[${texts.join(',')}]`
 }
 
+/** The prototypes of views that carry nothing but bytes; a subclass may carry more. */
+const plainViews = new Set<unknown>([
+  Buffer.prototype,
+  DataView.prototype,
+  ...Object.keys(dtypes).flatMap((name) => {
+    const Class = (globalThis as Record<string, unknown>)[name]
+    return typeof Class === 'function' ? [Class.prototype as unknown] : []
+  }),
+])
+
 function encodeView(view: ArrayBufferView, path: string): string {
-  const bytes = bytesOf(view)
+  if (!plainViews.has(Object.getPrototypeOf(view))) {
+    throw new NotEncodableError(path, `is an instance of ${view.constructor?.name ?? 'a class'}`)
+  }
+  const bytes = attached(view, path)
   if (view instanceof Uint8Array) return `bytes(${bytes.byteLength},${sha256(bytes)})`
   if (view instanceof DataView) return `DataView(${bytes.byteLength},${sha256(bytes)})`
-  const dtype = dtypeOf(view)
-  if (dtype === undefined) throw new NotEncodableError(path, 'is a view of an unknown kind')
-  return `${dtype}[${(view as Float32Array).length}](${sha256(bytes)})`
+  return `${dtypeOf(view)}[${(view as Float32Array).length}](${sha256(bytes)})`
+}
+
+function attached(view: ArrayBufferView | ArrayBuffer, path: string): Uint8Array {
+  try {
+    return bytesOf(view)
+  } catch (cause) {
+    throw new NotEncodableError(path, 'has lost its bytes: they were transferred to another thread', { cause })
+  }
 }
 
 function encodeEntries(map: ReadonlyMap<unknown, unknown>, path: string, inside: object[]): string[] {
@@ -163,7 +192,11 @@ function encodePlain(value: object, path: string, inside: object[]): string {
 
 /** True for an instance of exactly `Class`: a subclass, or own properties, may carry state that the encoding would miss. */
 function isKind<T extends object>(value: object, Class: abstract new (...args: never[]) => T): value is T {
-  return Object.getPrototypeOf(value) === Class.prototype && Object.keys(value).length === 0
+  return Object.getPrototypeOf(value) === Class.prototype && !hasOwnState(value)
+}
+
+function hasOwnState(value: object): boolean {
+  return Object.keys(value).length > 0 || Object.getOwnPropertySymbols(value).length > 0
 }
 
 /** Order of names and texts everywhere in format 1: by UTF-16 code units, whatever the locale. */

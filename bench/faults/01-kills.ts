@@ -14,8 +14,8 @@ import { valueOf } from './harness/values.js'
 const writers = 8
 
 export async function run({ size, seed, print }: RunOptions): Promise<Counts> {
-  const kills = bySize(size, { small: 120, full: 10_000, mutant: 40 })
-  const perRound = bySize(size, { small: 60, full: 500, mutant: 40 })
+  const kills = bySize(size, { small: 80, full: 10_000, mutant: 24 })
+  const perRound = bySize(size, { small: 40, full: 500, mutant: 24 })
   const total: Counts = { kills: 0, acknowledged: 0, 'temporaries left': 0, 'committed unsaid': 0, torn: 0, lost: 0 }
   for (let round = 0; round * perRound < kills; round++) {
     const counts = await withFolder((folder) => killRound(path.join(folder, 'store'), perRound, seed + round, round))
@@ -36,7 +36,7 @@ async function killRound(folder: string, kills: number, seed: number, round: num
       const writer = `${seed}-${started++}`
       const child = await Child.start('kills', { folder, durability, writer } satisfies KillsArgument)
       mustEqual(await child.said(), 'ready', 'the first word of a writer')
-      await sleep(random.next() ** 2 * 80)
+      await sleep(random.next() ** 2 * 120)
       child.kill()
       for (const key of await child.rest()) acknowledged.add(key)
       mustEqual((await child.exit).signal, 'SIGKILL', 'how a writer ended')

@@ -1,4 +1,10 @@
 import * as kills from './01-kills.js'
+import * as same from './04-same.js'
+import * as different from './05-different.js'
 import type { Row } from './harness/row.js'
 
-export const rows: readonly Row[] = [{ row: '1', title: 'writers killed by SIGKILL', ...kills }]
+export const rows: readonly Row[] = [
+  { row: '1', title: 'writers killed by SIGKILL', ...kills },
+  { row: '4', title: 'one key, same bytes, many processes', ...same },
+  { row: '5', title: 'one key, different bytes, many processes', ...different },
+]

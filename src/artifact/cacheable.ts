@@ -177,6 +177,11 @@ export abstract class Cacheable<Loaded = unknown, Saved = Loaded> {
     return made
   }
 
+  /** For curio: the private folder this copy was given for the artifact `name`; undefined for every other cacher. */
+  stagedFor(name: string): string | undefined {
+    return this.place?.kind === 'stage' && this.place.name === name ? this.place.dir : undefined
+  }
+
   /** What the value is called in messages: the artifact's name, or that of the file; `value` when there is neither. */
   protected get label(): string {
     if (this.place !== undefined) return this.place.name

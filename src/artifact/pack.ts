@@ -31,10 +31,7 @@ export async function pack(
   signal?: AbortSignal,
 ): Promise<Packed> {
   const { files, extra } = isCacher(value)
-    ? {
-        files: await putFolder(blobs, path.dirname(value.getPath()), cacherIdentity(cacher).name, signal),
-        extra: value.extraMetadata,
-      }
+    ? { files: await packPlaced(blobs, name, cacher, value, signal), extra: value.extraMetadata }
     : isCodec(cacher)
       ? await packCodec(blobs, name, placedCodec(cacher, name), value, signal)
       : await packFiles(blobs, name, cacher, value, signal)
@@ -117,6 +114,36 @@ async function packCodec(
   return { files: [{ role: name + codec.mainExtension(), ...info }], extra: codec.extraMetadata }
 }
 
+/** The files a program wrote where `record.cachers` told it to. Any other cacher's folder is somebody else's, and is left alone. */
+async function packPlaced(
+  blobs: BlobStore,
+  name: string,
+  cacher: Cacheable<unknown, unknown>,
+  value: Cacheable<unknown, unknown>,
+  signal: AbortSignal | undefined,
+): Promise<ArtifactFile[]> {
+  const who = cacherIdentity(cacher).name
+  const folder = value.stagedFor(name)
+  if (folder === undefined) {
+    throw new CacherError(who, 'save', `output ${name} is a cacher that was not given out for it`, {
+      hint: `return the value, or record.cachers.${name} after writing its files`,
+    })
+  }
+  const files = noneMissing(who, name, await putFolder(blobs, folder, who, signal))
+  const main = name + cacher.mainExtension()
+  if (isCodec(cacher) && !files.some((file) => file.role === main)) {
+    throw new CacherError(who, 'save', `there is no ${main} among the files written for output ${name}`)
+  }
+  return files
+}
+
+function noneMissing(who: string, name: string, files: ArtifactFile[]): ArtifactFile[] {
+  if (files.length > 0) return files
+  throw new CacherError(who, 'save', `it wrote no file for ${name}`, {
+    hint: 'write to getPath(), getPath(suffix) or below getDir()',
+  })
+}
+
 async function packFiles(
   blobs: BlobStore,
   name: string,
@@ -128,12 +155,8 @@ async function packFiles(
   try {
     const used = cacher.placedAt(staging, name)
     await attempt(used, 'save', () => used.save(value))
-    const files = await putFolder(blobs, staging, cacherIdentity(cacher).name, signal)
-    if (files.length === 0) {
-      throw new CacherError(cacherIdentity(cacher).name, 'save', `it wrote no file for ${name}`, {
-        hint: 'write to getPath(), getPath(suffix) or below getDir()',
-      })
-    }
+    const who = cacherIdentity(cacher).name
+    const files = noneMissing(who, name, await putFolder(blobs, staging, who, signal))
     return { files, extra: used.extraMetadata }
   } finally {
     fs.rmSync(staging, { recursive: true, force: true })

@@ -4,7 +4,7 @@ import type { EntryStore } from '../store/store.js'
 import { UsageError } from './args.js'
 import { type Context, exit } from './context.js'
 import type { Output } from './output.js'
-import { readExactly, resolveEntry } from './resolve.js'
+import { resolveEntry, withoutArtifact } from './resolve.js'
 import { clean, count, size } from './text.js'
 import { fileOf, gone, shownJson, shownLines, showValue } from './value.js'
 
@@ -53,13 +53,10 @@ export async function cat({ args, out, open, cwd }: Context): Promise<number> {
   return code
 }
 
-/** The entry, and the artifact named after the last `#`: a key may have one itself. */
+/** The entry, and the artifact named after the last `#`. */
 async function find(store: EntryStore, text: string, cwd: string): Promise<{ entry: Entry; name: string | undefined }> {
-  const at = text.lastIndexOf('#')
-  if (at < 0 || readExactly(store, text) !== undefined) {
-    return { entry: await resolveEntry(store, text, cwd), name: undefined }
-  }
-  return { entry: await resolveEntry(store, text.slice(0, at), cwd), name: text.slice(at + 1) }
+  const key = withoutArtifact(store, text)
+  return { entry: await resolveEntry(store, key, cwd), name: key === text ? undefined : text.slice(key.length + 1) }
 }
 
 function choose(entry: Entry, name: string | undefined): readonly Artifact[] {

@@ -177,7 +177,10 @@ function fileSystem({ fileSystem: fsys, skewMs }: Probe): Check[] {
     checks.push({
       name: 'clock',
       status: off ? 'warn' : 'ok',
-      detail: `the file system is ${Math.abs(skewMs)} ms ${skewMs < 0 ? 'behind' : 'ahead of'} this machine`,
+      detail:
+        skewMs === 0
+          ? 'the file system keeps the time of this machine'
+          : `the file system is ${Math.abs(skewMs)} ms ${skewMs < 0 ? 'behind' : 'ahead of'} this machine`,
       ...(off ? { hint: 'ages of locks are misjudged: keep the clocks together (NTP)' } : {}),
     })
   }

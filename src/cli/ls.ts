@@ -33,17 +33,18 @@ export async function ls({ args, out, open, now }: Context): Promise<number> {
       out.note(prefix === '' ? 'the store is empty' : `no key starts with ${clean(prefix)}`)
     } else if (out.isTerminal) {
       const bytes = listed.reduce((sum, { entry }) => sum + (entry === undefined ? 0 : bytesOf(entry)), 0)
-      out.note(out.paint('dim', `${count(rows.length, 'entry', 'entries')}, ${size(bytes)}`))
+      out.note(`${count(rows.length, 'entry', 'entries')}, ${size(bytes)}`)
     }
   }
   return rows.length === 0 && prefix !== '' ? exit.notFound : exit.ok
 }
 
 function row({ entry, place, problem }: Listed, state: Presence | undefined, now: number): string[] {
-  if (entry === undefined) return ['-', '-', '-', `${clean(place)}  ${problem.state}: ${clean(problem.reason)}`]
+  if (entry === undefined)
+    return ['-'.padEnd(11), '-', '-', `${clean(place)}  ${problem.state}: ${clean(problem.reason)}`]
   const at = createdAt(entry)
   return [
-    String(entry.artifacts.length),
+    count(entry.artifacts.length, 'artifact').padEnd(11),
     size(bytesOf(entry)),
     at === undefined ? '?' : span(now - at),
     `${clean(entry.key)}${state === 'complete' ? '' : `  ${state}`}`,

@@ -2,6 +2,7 @@
 import * as fs from 'node:fs'
 import * as path from 'node:path'
 import { CurioError, NotFoundError, nearest } from '../errors.js'
+import { keyPath } from '../identity/path.js'
 import type { Entry } from '../store/entry.js'
 import type { EntryStore } from '../store/store.js'
 import { type Listed, listAll, readAt } from './entries.js'
@@ -50,8 +51,13 @@ export class AmbiguousError extends CurioError {
   }
 }
 
-/** Nothing fits what was typed: names the nearest keys. */
+/**
+ * Nothing fits what was typed: names the nearest key.
+ *
+ * @throws {InvalidNameError} when it could be no key at all.
+ */
 export function notStored(store: EntryStore, text: string, keys: readonly string[]): NotFoundError {
+  keyPath(text)
   const near = nearest(text, keys)
   return new NotFoundError(`key ${clean(text)}`, store.folder, {
     hint:
@@ -61,6 +67,12 @@ export function notStored(store: EntryStore, text: string, keys: readonly string
           ? 'the store is empty'
           : 'see `curio ls`, and `curio why` for what is nearest to it',
   })
+}
+
+/** The key of `key#artifact`, as `du` and `cat` write it; a key may have a `#` of its own. */
+export function withoutArtifact(store: EntryStore, text: string): string {
+  const at = text.lastIndexOf('#')
+  return at <= 0 || readExactly(store, text) !== undefined ? text : text.slice(0, at)
 }
 
 /**

@@ -4,9 +4,10 @@ import { type CurioError, NotFoundError } from '../errors.js'
 import type { Entry } from '../store/entry.js'
 import * as io from '../store/io.js'
 import type { EntryStore } from '../store/store.js'
+import { removeIfEmpty } from '../store/views.js'
 import { UsageError } from './args.js'
 import { type Context, exit } from './context.js'
-import { allFiles, bytesOf, listAll, type OwnFile, ownFiles } from './entries.js'
+import { allFiles, bytesOf, listAll, type OwnFile, ownFiles, readDir } from './entries.js'
 import type { Output } from './output.js'
 import { notStored, readExactly } from './resolve.js'
 import { clean, columns, count, size } from './text.js'
@@ -127,16 +128,24 @@ function printPlan(out: Output, planned: readonly Planned[], { evict, bytes, you
     )
 }
 
-/** Removes the user's files of a key's folder, links as links, and the folders that become empty. */
+/** Removes the user's files of a key's folder, links as links, and the folders that are empty then. */
 function removeOwn(store: EntryStore, { entry, own }: Planned): void {
   const dir = store.dirOf(entry.key)
   const root = path.join(store.folder, 'artifacts')
   for (const file of own) {
     const at = path.join(dir, ...file.path.split('/'))
     // A folder on the way that became a link since the plan would lead out of the store.
-    if (!isInside(root, at)) continue
-    io.remove(at)
-    for (let up = path.dirname(at); up.startsWith(root + path.sep) && removeEmpty(up); ) up = path.dirname(up)
+    if (isInside(root, at)) io.remove(at)
+  }
+  removeEmptyBelow(dir)
+  for (let up = dir; up.startsWith(root + path.sep) && removeIfEmpty(up); ) up = path.dirname(up)
+}
+
+function removeEmptyBelow(dir: string): void {
+  for (const item of readDir(dir)) {
+    if (!item.isDirectory()) continue
+    removeEmptyBelow(path.join(dir, item.name))
+    removeIfEmpty(path.join(dir, item.name))
   }
 }
 
@@ -146,16 +155,5 @@ function isInside(root: string, file: string): boolean {
   } catch (error) {
     if (io.isAbsent(error)) return false
     throw io.ioError('remove', file, error)
-  }
-}
-
-function removeEmpty(dir: string): boolean {
-  try {
-    fs.rmdirSync(dir)
-    return true
-  } catch (error) {
-    const code = io.errnoOf(error)
-    if (code === 'ENOTEMPTY' || code === 'EEXIST' || io.isAbsent(error)) return false
-    throw io.ioError('remove', dir, error)
   }
 }

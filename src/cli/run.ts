@@ -111,6 +111,7 @@ function report(error: unknown, out: Output): number {
 
 const notFound = new Set([
   'ERR_NOT_FOUND',
+  'ERR_AMBIGUOUS',
   'ERR_INTEGRITY',
   'ERR_KEY_COLLISION',
   'ERR_CACHER_LOAD',

@@ -15,7 +15,7 @@ import {
   presence,
   readAt,
 } from './entries.js'
-import { resolveEntry } from './resolve.js'
+import { resolveEntry, withoutArtifact } from './resolve.js'
 import { clean, columns, count, shorten, size, span } from './text.js'
 
 const filesShown = 20
@@ -24,7 +24,7 @@ const filesShown = 20
 export async function show(context: Context): Promise<number> {
   const { args, out, open, cwd } = context
   const store = await open()
-  const entry = await resolveEntry(store, args.positionals[0]!, cwd)
+  const entry = await resolveEntry(store, withoutArtifact(store, args.positionals[0]!), cwd)
   const dir = store.dirOf(entry.key)
   const files = await allFiles(store, entry)
   const about: About = {
@@ -124,7 +124,9 @@ function print({ out, now, cwd }: Context, about: About): void {
   section('inputs', inputRows(about))
   section(
     'provenance',
-    Object.entries(entry.provenance).map(([name, value]) => [name, shown(value)]),
+    Object.entries(entry.provenance)
+      .filter(([, value]) => !(Array.isArray(value) && value.length === 0))
+      .map(([name, value]) => [name, name.endsWith('Bytes') ? size(Number(value)) : shown(value)]),
   )
   for (const artifact of entry.artifacts) {
     out.line()

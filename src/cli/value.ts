@@ -1,4 +1,5 @@
 /** A stored value in the form in which `curio cat` shows it. */
+import * as fs from 'node:fs'
 import { inspect } from 'node:util'
 import { isCodec } from '../artifact/cacheable.js'
 import { ArtifactHandle } from '../artifact/lazy.js'
@@ -16,13 +17,15 @@ const headBytes = 256
 /** Tensors larger than this are read in slices along their first axis. */
 const wholeTensor = 64 << 20
 
-/** What a value was found to be. `file`: its cacher is not known here, so only its bytes can be shown. */
+/** What a value was found to be. `file`: its cacher is not known here, so only its bytes can be shown; `files`: the same without a main file. */
 export type Shown =
   | { readonly kind: 'json'; readonly value: unknown }
   | { readonly kind: 'text'; readonly text: string }
   | { readonly kind: 'tensor'; readonly tensor: TensorSummary }
   | { readonly kind: 'value'; readonly inspected: string }
   | { readonly kind: 'bytes' | 'file'; readonly bytes: number; readonly head: Uint8Array; readonly note?: string }
+  | { readonly kind: 'files'; readonly files: readonly { readonly role: string; readonly bytes: number }[] }
+  | { readonly kind: 'references'; readonly paths: readonly { readonly path: string; readonly exists: boolean }[] }
 
 /**
  * Loads an artifact, checked, and says what it is.
@@ -36,6 +39,11 @@ export async function showValue(store: EntryStore, entry: Entry, artifact: Artif
     throw error
   })
   if (cacher === undefined) {
+    const files = await store.filesOf(artifact)
+    if (files === undefined) throw gone(store, entry, artifact)
+    if (!files.some((file) => file.role === viewName(artifact))) {
+      return { kind: 'files', files: files.map(({ role, bytes }) => ({ role, bytes })) }
+    }
     const note = `cacher ${artifact.cacher} is not known here, so these are the bytes of its main file`
     return { ...(await headOf(store, entry, artifact)), kind: 'file', note }
   }
@@ -45,6 +53,10 @@ export async function showValue(store: EntryStore, entry: Entry, artifact: Artif
     return { kind: 'tensor', tensor: await summarize(handle, canSlice) }
   }
   const value = await handle.load()
+  if (artifact.cacher === 'file-reference') {
+    const paths = (Array.isArray(value) ? value : [value]).map(String)
+    return { kind: 'references', paths: paths.map((path) => ({ path, exists: fs.existsSync(path) })) }
+  }
   if (typeof value === 'string') return { kind: 'text', text: value }
   if (artifact.cacher === 'json') return { kind: 'json', value }
   if (isTensor(value)) return { kind: 'tensor', tensor: statisticsOf(value) }
@@ -133,6 +145,10 @@ export function shownLines(shown: Shown): string[] {
       return cleanLines(shown.inspected).split('\n')
     case 'tensor':
       return tensorLines(shown.tensor)
+    case 'files':
+      return columns(shown.files.map(({ role, bytes }) => [clean(role), size(bytes)]))
+    case 'references':
+      return shown.paths.map(({ path, exists }) => `${clean(path)}${exists ? '' : '  (not there any more)'}`)
     case 'bytes':
     case 'file': {
       const more = shown.bytes > shown.head.byteLength ? [`… ${shown.bytes - shown.head.byteLength} bytes more`] : []
@@ -149,7 +165,7 @@ function tensorLines(t: TensorSummary): string[] {
   ]
   if (t.trues !== undefined) rows.push(['true', String(t.trues)])
   else if (t.min !== undefined) {
-    rows.push(['min', `${t.min}`], ['max', `${t.max}`], ['mean', digits(t.mean)], ['std', digits(t.std)])
+    rows.push(['min', digits(t.min)], ['max', digits(t.max)], ['mean', digits(t.mean)], ['std', digits(t.std)])
   }
   if (t.nan > 0 || t.dtype.startsWith('float')) rows.push(['NaN', String(t.nan)])
   if (t.infinite > 0) rows.push(['infinite', String(t.infinite)])
@@ -162,8 +178,10 @@ function tensorLines(t: TensorSummary): string[] {
   return columns(rows)
 }
 
-function digits(value: number | undefined): string {
-  return value === undefined ? '' : Number.isInteger(value) ? String(value) : String(Number(value.toPrecision(6)))
+/** Six digits of what is no whole number. */
+function digits(value: number | bigint | undefined): string {
+  if (value === undefined) return ''
+  return typeof value === 'bigint' || Number.isInteger(value) ? String(value) : String(Number(value.toPrecision(6)))
 }
 
 /** As a JSON value. */

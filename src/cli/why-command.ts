@@ -6,7 +6,7 @@ import { UsageError } from './args.js'
 import { type Context, exit } from './context.js'
 import { createdAt, type Listed, listAll, type Missing, presence } from './entries.js'
 import type { Output } from './output.js'
-import { AmbiguousError, notStored, readExactly } from './resolve.js'
+import { AmbiguousError, notStored, readExactly, withoutArtifact } from './resolve.js'
 import { clean, columns, count, shorten, span } from './text.js'
 import { byNewest, type Difference, labelNeighbours, type Neighbour, neighbours, parseKeyText } from './why.js'
 
@@ -29,10 +29,11 @@ interface Explanation {
 
 /** `curio why <key or partial>`: explains a miss. */
 export async function whyCommand({ args, out, open, now }: Context): Promise<number> {
-  const text = args.positionals[0]!
-  if (text === '') throw new UsageError('curio why needs a key, a part of one, or the id of a stage')
+  const typed = args.positionals[0]!
+  if (typed === '') throw new UsageError('curio why needs a key, a part of one, or the id of a stage')
   const limit = args.number('nearest') ?? 1
   const store = await open()
+  const text = withoutArtifact(store, typed)
   const all = await listAll(store)
   const subject = find(store, all, text)
   const explanation =
@@ -43,19 +44,25 @@ export async function whyCommand({ args, out, open, now }: Context): Promise<num
         : explainAbsent(text, all, limit)
   if (explanation === undefined) throw unlike(store, all, text)
   if (out.json) out.document(toJson(text, explanation))
-  else print(out, explanation, now, text)
+  else
+    print(
+      out,
+      explanation,
+      now,
+      'of' in subject && subject.of > 1 ? `the newest of ${subject.of} that fit ${text}` : '',
+    )
   return explanation.state === 'hit' ? exit.ok : exit.notFound
 }
 
 type Subject =
-  | { readonly entry: Entry }
+  | { readonly entry: Entry; readonly of: number }
   | { readonly place: string; readonly problem: NonNullable<Listed['problem']> }
   | { readonly absent: true }
 
 /** The entry that is meant: the key itself, the newest of a stage, or of those with that part in their key. */
 function find(store: EntryStore, all: readonly Listed[], text: string): Subject {
   const exact = readExactly(store, text)
-  if (exact?.entry !== undefined) return { entry: exact.entry }
+  if (exact?.entry !== undefined) return { entry: exact.entry, of: 1 }
   if (exact?.problem !== undefined) return { place: exact.place, problem: exact.problem }
   const entries = all.flatMap(({ entry }) => (entry === undefined ? [] : [entry]))
   const isId = (entry: Entry) => entry.id === text || `${entry.id},${entry.version}` === text.replace(/\/$/, '')
@@ -72,7 +79,7 @@ function find(store: EntryStore, all: readonly Listed[], text: string): Subject 
       matches.map((entry) => entry.key),
     )
   }
-  return { entry: [...matches].sort(byNewest)[0]! }
+  return { entry: [...matches].sort(byNewest)[0]!, of: matches.length }
 }
 
 async function explainStored(
@@ -169,10 +176,9 @@ function toJson(query: string, { entry, neighbours: near, ...about }: Explanatio
   }
 }
 
-function print(out: Output, explanation: Explanation, now: number, query: string): void {
+function print(out: Output, explanation: Explanation, now: number, chosen: string): void {
   const { entry, key, lock, others } = explanation
-  const asked = query === key ? '' : ` (the newest that fits ${clean(query)})`
-  out.line(`${out.paint('bold', clean(key))}${entry === undefined ? '' : asked}`)
+  out.line(`${out.paint('bold', clean(key))}${chosen === '' ? '' : ` (${clean(chosen)})`}`)
   out.line(verdict(out, explanation, now))
   for (const one of explanation.missing) out.line(`  gone     ${clean(`${one.artifact}: ${one.role}`)}  ${one.sha256}`)
   for (const one of explanation.damaged) out.line(`  damaged  ${clean(`${one.artifact}: ${one.role}`)}  ${one.sha256}`)
@@ -228,20 +234,28 @@ function printNeighbour(out: Output, { state, entry, others }: Explanation, near
   }
 }
 
+/** Longer notes get a line of their own. */
+const inlineNote = 30
+
 function rows(all: readonly Difference[]): string[] {
-  return columns(
-    all.map((one) => {
-      const name = one.part === 'label' ? one.field : one.field === '' ? one.part : `${one.part}.${one.field}`
-      const [was, is] = around(one.was, one.is)
-      const change =
-        one.part === 'material'
-          ? 'the text that makes the key differs: compare `material` in --json'
-          : was === is
-            ? `${is}`
-            : `was ${was}, is ${is}`
-      return [`  ${clean(name)}`, clean(change), one.note === undefined ? '' : `(${clean(one.note)})`]
-    }),
+  const lines = columns(all.map((one) => [`  ${clean(nameOf(one))}`, clean(changeOf(one))]))
+  return all.flatMap(({ note }, i) =>
+    note === undefined
+      ? [lines[i]!]
+      : note.length <= inlineNote
+        ? [`${lines[i]!}  (${clean(note)})`]
+        : [lines[i]!, `      (${clean(note)})`],
   )
+}
+
+function nameOf({ part, field }: Difference): string {
+  return part === 'label' ? field : field === '' ? part : `${part}.${field}`
+}
+
+function changeOf({ part, was, is }: Difference): string {
+  if (part === 'material') return 'the text that makes the key differs: compare `differences` in --json'
+  const [before, now] = around(was, is)
+  return before === now ? now : `was ${before}, is ${now}`
 }
 
 const valueShown = 60

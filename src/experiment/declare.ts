@@ -37,6 +37,7 @@ export type AnyOptions = StageOptions & {
   readonly inputs?: readonly InputSpec[]
   readonly outputs: Record<string, OutputSpec> | readonly OutputName[]
   readonly cachers?: readonly AnyCacherSpec[] | undefined
+  readonly defaults?: Readonly<Record<string, unknown>>
 }
 
 /** Everything of a spec but what depends on whose function it is. */

@@ -26,7 +26,7 @@ export interface RunOptions {
   readonly mode?: 'cached' | 'force' | 'read-only'
   /** Stages, or their names, to compute again; what is downstream follows only if they come out different. */
   readonly force?: readonly (string | AnyStage)[]
-  /** `all`: every output is lazy. `none`: none is, whatever was declared. Default `declared`. */
+  /** `all`: every output is lazy. `none`: none is, whatever was declared; `resolve: false` stays. Default `declared`. */
   readonly lazy?: 'declared' | 'all' | 'none'
   readonly signal?: AbortSignal | undefined
   /** Overrides the experiment's. */

@@ -6,7 +6,7 @@ import { DefaultChangedError, StageOutputError } from '../errors.js'
 import { unchanged } from '../identity/files.js'
 import type { Entry } from '../store/entry.js'
 import { BodyContext, guarded } from './context.js'
-import { decide, type Plan, type StageSpec } from './decide.js'
+import { decide, type OutputPlan, type Plan, type StageSpec } from './decide.js'
 import { outputValues } from './outputs.js'
 import { InputsChanged, type StageRecord } from './record.js'
 import type { StageRun } from './report.js'
@@ -56,7 +56,8 @@ async function execute(
   started: () => void,
 ): Promise<Omit<StageRun, 'seconds'> | 'inputs-changed'> {
   const { runOptions, reporter } = record
-  const { signal } = runOptions
+  const { signal, lazy = 'declared' } = runOptions
+  const isLazy = (output: OutputPlan): boolean => (lazy === 'declared' ? output.lazy : lazy === 'all')
   const compute = async (): Promise<Computed> => {
     const values: Record<string, unknown> = {}
     for (const [name, input] of plan.inputs) if (name !== 'this') values[name] = await input.load(signal)
@@ -93,12 +94,7 @@ async function execute(
     })
     for (const [name, output] of spec.outputs) {
       const handle = obtained.handles.get(name)!
-      const { lazy = 'declared' } = runOptions
-      record.place(name, handle, {
-        lazy: lazy === 'declared' ? output.lazy : lazy === 'all',
-        resolve: lazy === 'none' ? true : output.resolve,
-        stage: spec.name,
-      })
+      record.place(name, handle, { lazy: isLazy(output), resolve: output.resolve, stage: spec.name })
       const cacher = plan.cachers.get(name)
       if (cacher?.options.overwritePath !== undefined) {
         const refused = await exportCopy(handle, cacher.options.overwritePath, mode === 'force')
@@ -113,7 +109,7 @@ async function execute(
       stage: spec.name,
       key: plan.key.text,
       how: obtained.how,
-      lazy: [...spec.outputs.values()].every((output) => output.lazy) && spec.outputs.size > 0,
+      lazy: [...spec.outputs.values()].every(isLazy) && spec.outputs.size > 0,
       savedSeconds: obtained.how === 'loaded' ? stored : 0,
       bytes: obtained.entry.artifacts.reduce((sum, artifact) => sum + artifact.bytes, 0),
       ...(note === undefined ? {} : { note }),

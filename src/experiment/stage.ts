@@ -9,8 +9,10 @@ import type {
   Annotated,
   AnyCacherSpec,
   BodyValues,
+  Filled,
   InputSpec,
   InputsOf,
+  Needed,
   OutputName,
   OutputSpec,
   OutputsOf,
@@ -27,8 +29,6 @@ export interface StageOptions {
   readonly name?: string
   /** Change it when the code's meaning changes. Default `'1'`. */
   readonly version?: string
-  /** Inputs that may be missing, and what they are then. */
-  readonly defaults?: Readonly<Record<string, unknown>>
   /** What a changed source does to stored results: say so once (`'warn'`, default), `'recompute'`, or `'ignore'`. Helpers are not seen. */
   readonly codeChange?: 'warn' | 'recompute' | 'ignore'
   /** Fail when computing again gives different bytes. Default false. */
@@ -44,11 +44,14 @@ export interface ObjectOptions<
   P extends ParamsSpec,
   I extends readonly InputSpec[],
   O extends Record<string, OutputSpec>,
+  D extends object = object,
 > extends StageOptions {
   /** Which parameters the stage reads: a Config class or `Class.pick('a', 'b')`. Default: the record's whole set. */
   readonly params?: P
   /** Stages whose outputs it reads, or names. Default none. */
   readonly inputs?: I
+  /** Inputs that may be missing, and what they are then. */
+  readonly defaults?: D
   /** Output name → cacher class or instance, `lazy(…)` of one, or `null` for the cacher that fits the value. */
   readonly outputs: O
 }
@@ -59,9 +62,11 @@ export interface PositionalOptions<
   I extends readonly InputSpec[],
   O extends readonly OutputName[],
   C,
+  D extends object = object,
 > extends StageOptions {
   readonly params?: P
   readonly inputs?: I
+  readonly defaults?: D
   /** Names, or `Lazy('name')`. */
   readonly outputs: O
   /** As many as outputs. Default: the cacher that fits each value. */
@@ -86,20 +91,38 @@ export function stage<
   V extends BodyValues<O>,
   P extends ParamsSpec = never,
   const I extends readonly InputSpec[] = readonly [],
+  D extends object = object,
 >(
-  options: ObjectOptions<P, I, O>,
-  body: (record: StageContext<[P] extends [never] ? Annotated : ParamsOf<P>>, inputs: InputsOf<I>) => Awaitable<V>,
-): Stage<[P] extends [never] ? unknown : ParamsOf<P>, InputsOf<I> & object, OutputsOf<O, V>>
+  options: ObjectOptions<P, I, O, D>,
+  body: (
+    record: StageContext<[P] extends [never] ? Annotated : ParamsOf<P>>,
+    inputs: Filled<InputsOf<I>, D>,
+  ) => Awaitable<V>,
+): Stage<
+  [P] extends [never] ? unknown : ParamsOf<P>,
+  Needed<InputsOf<I>, D> & object,
+  OutputsOf<O, V>,
+  InputsOf<I> & object
+>
 export function stage<
   const O extends readonly OutputName[],
   const V extends PositionalValues<O, C>,
   const C extends Cachers<O> | undefined = undefined,
   P extends ParamsSpec = never,
   const I extends readonly InputSpec[] = readonly [],
+  D extends object = object,
 >(
-  options: PositionalOptions<P, I, O, C>,
-  body: (record: StageContext<[P] extends [never] ? Annotated : ParamsOf<P>>, inputs: InputsOf<I>) => Awaitable<V>,
-): Stage<[P] extends [never] ? unknown : ParamsOf<P>, InputsOf<I> & object, PositionalOutputs<O, C, V>>
+  options: PositionalOptions<P, I, O, C, D>,
+  body: (
+    record: StageContext<[P] extends [never] ? Annotated : ParamsOf<P>>,
+    inputs: Filled<InputsOf<I>, D>,
+  ) => Awaitable<V>,
+): Stage<
+  [P] extends [never] ? unknown : ParamsOf<P>,
+  Needed<InputsOf<I>, D> & object,
+  PositionalOutputs<O, C, V>,
+  InputsOf<I> & object
+>
 export function stage<
   O extends Record<string, OutputSpec>,
   P extends ParamsSpec = never,

@@ -102,9 +102,20 @@ export interface StageTypes<P, I, O> {
 }
 export type AnyStage = StageTypes<Annotated, Annotated, Annotated> & { readonly stageName: string }
 
-/** A declared computation. Call it with a record to run it there; each call gives a record that has its outputs too. */
-export interface Stage<P, I extends object, O extends object> extends StageTypes<P, I, O> {
-  <RP extends P, RS extends I>(record: StageRecord<RP, RS>, inputs?: Partial<I>): Promise<StageRecord<RP, RS & O>>
+/** The inputs a record must have: those without a default. */
+export type Needed<I, D> = [keyof D] extends [never] ? I : Omit<I, keyof D>
+/** What the body gets: where a record lacks an input with a default, the default. */
+export type Filled<I, D> = [keyof D] extends [never] ? I : Omit<I, keyof D> & { [K in keyof D & keyof I]: I[K] | D[K] }
+
+/**
+ * A declared computation. Call it with a record to run it there; each call gives a record that has its outputs too. `I` is what the
+ * record must have, `A` all that may be given at the call in its place.
+ */
+export interface Stage<P, I extends object, O extends object, A extends object = I> extends StageTypes<P, I, O> {
+  <RP extends P, RS extends Omit<I, keyof G>, G extends Partial<A> = object>(
+    record: StageRecord<RP, RS>,
+    inputs?: G & { readonly [K in Exclude<keyof G, keyof A>]: never },
+  ): Promise<StageRecord<RP, RS & O>>
   /** The function's name, or the name given. */
   readonly stageName: string
   readonly version: string

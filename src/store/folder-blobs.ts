@@ -53,7 +53,7 @@ export class FolderBlobs implements BlobStore {
   path(digest: Digest): string {
     if (!isDigest(digest))
       throw new InvalidNameError(String(digest), 'is no SHA-256 digest of 64 lower-case hex digits')
-    return path.join(this.#root, digest.slice(0, 2), digest)
+    return `${this.#root}${path.sep}${digest.slice(0, 2)}${path.sep}${digest}`
   }
 
   async put(source: BlobSource, { signal }: BlobOptions = {}): Promise<BlobInfo> {

@@ -153,9 +153,18 @@ export function sizeOf(file: string): number | undefined {
   }
 }
 
+let random = Buffer.alloc(0)
+let used = 0
+
 /** A name no other writer can have: host, pid, boot and 128 random bits. */
 export function tempName(): string {
-  return `.tmp-${processToken()}-${randomBytes(16).toString('hex')}`
+  // Asked of the system for many names at once: one by one they cost as much as opening a file.
+  if (used >= random.byteLength) {
+    random = randomBytes(4096)
+    used = 0
+  }
+  used += 16
+  return `.tmp-${processToken()}-${random.toString('hex', used - 16, used)}`
 }
 
 /** Writes `data` to a new temporary file in `dir` and returns its path. On any failure nothing is left behind. */

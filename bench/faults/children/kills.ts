@@ -13,8 +13,14 @@ export interface KillsArgument {
 
 const { folder, durability, writer } = argument<KillsArgument>()
 const random = new Random(writer)
-say('ready')
+// Every fourth is killed while it opens, or even makes, the store; the others when they are at full speed.
+const opensLate = random.next() < 0.25
+if (opensLate) say('ready')
 const store = await Store.open({ folder, durability })
+if (!opensLate) {
+  await store.save(`small/warm/${writer}`, BytesCacher, valueOf(`small/warm/${writer}`))
+  say('ready')
+}
 for (let n = 0; ; n++) {
   const kind = random.next()
   // Shared keys meet other writers of the same bytes; large ones go through the asynchronous path.

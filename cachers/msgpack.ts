@@ -1,0 +1,68 @@
+import { type CacherOptions, Codec, cacherIdentity, callable } from '../src/artifact/cacheable.js'
+import { CacherError, CurioError } from '../src/errors.js'
+import { messageOf } from './common.js'
+
+export { type ClassOptions, registerClass } from './msgpack/classes.js'
+
+/** A cacher for nearly everything a program holds, as MessagePack. See docs/cachers/msgpack.md. */
+export interface MsgpackCacher<Loaded = unknown, Saved = Loaded> extends Codec<Loaded, Saved> {
+  /** @throws {CacherError} naming the path of a function, a symbol, or an instance of a class that is not registered. */
+  encode(value: Saved): Promise<Uint8Array | AsyncIterable<Uint8Array>>
+  /** Runs no code but `decode` of registered classes. @throws {CacherError} for anything that is not one whole value. */
+  decode(bytes: Uint8Array): Promise<Loaded>
+}
+
+/** Made with or without `new`. The types are as claimed. */
+export interface MsgpackCacherConstructor {
+  new <Loaded = unknown, Saved = Loaded>(argument?: string | CacherOptions): MsgpackCacher<Loaded, Saved>
+  <Loaded = unknown, Saved = Loaded>(argument?: string | CacherOptions): MsgpackCacher<Loaded, Saved>
+  readonly prototype: MsgpackCacher
+  readonly cacherName?: string
+  readonly codecVersion: number
+}
+
+/** Smaller results are one piece. */
+const joinBelow = 1 << 20
+
+class MsgpackCacherClass extends Codec<unknown> {
+  static override readonly cacherName: string = 'msgpack'
+  override readonly extension: string = '.msgpack'
+
+  constructor(argument?: string | CacherOptions) {
+    super(argument)
+    this.checkOptions()
+  }
+
+  override async encode(value: unknown): Promise<Uint8Array | AsyncIterable<Uint8Array>> {
+    const { write } = await import('./msgpack/write.js')
+    try {
+      const pieces = write(value, this.label)
+      if (pieces.length === 1) return pieces[0]!
+      const bytes = pieces.reduce((sum, piece) => sum + piece.byteLength, 0)
+      return bytes < joinBelow ? Buffer.concat(pieces) : inTurn(pieces)
+    } catch (error) {
+      throw this.named(error, 'save')
+    }
+  }
+
+  override async decode(bytes: Uint8Array): Promise<unknown> {
+    const { read } = await import('./msgpack/read.js')
+    try {
+      return read(bytes)
+    } catch (error) {
+      throw this.named(error, 'load')
+    }
+  }
+
+  private named(error: unknown, direction: 'save' | 'load'): unknown {
+    if (CurioError.is(error)) return error
+    const where = direction === 'load' ? `${this.label}: ` : ''
+    return new CacherError(cacherIdentity(this).name, direction, where + messageOf(error), { cause: error })
+  }
+}
+
+export const MsgpackCacher = callable(MsgpackCacherClass) as MsgpackCacherConstructor
+
+async function* inTurn(pieces: readonly Uint8Array[]): AsyncGenerator<Uint8Array> {
+  yield* pieces
+}

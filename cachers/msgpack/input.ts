@@ -107,7 +107,9 @@ export class Input {
   /** A copy, in an ArrayBuffer of its own. */
   bytes(length: number): Uint8Array<ArrayBuffer> {
     const at = this.take(length)
-    return Uint8Array.prototype.slice.call(this.buffer, at, at + length) as Uint8Array<ArrayBuffer>
+    const copy = new Uint8Array(length)
+    copy.set(this.buffer.subarray(at, at + length))
+    return copy
   }
 
   fail(reason: string): never {

@@ -37,7 +37,7 @@ export type AnyOptions = StageOptions & {
   readonly inputs?: readonly InputSpec[]
   readonly outputs: Record<string, OutputSpec> | readonly OutputName[]
   readonly cachers?: readonly AnyCacherSpec[] | undefined
-  readonly defaults?: Readonly<Record<string, unknown>>
+  readonly defaults?: object
 }
 
 /** Everything of a spec but what depends on whose function it is. */
@@ -70,7 +70,7 @@ export function checkOptions(options: AnyOptions, functionName: string): Omit<Ch
     inputs,
     outputs,
     positional: Array.isArray(options.outputs) ? outputs.size : undefined,
-    defaults: options.defaults ?? {},
+    defaults: (options.defaults ?? {}) as Readonly<Record<string, unknown>>,
     codeChange,
     deterministic: options.deterministic ?? false,
     mode,

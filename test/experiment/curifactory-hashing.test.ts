@@ -6,7 +6,7 @@ import { NumberCacher, newStore, quiet } from './helpers.js'
 /** The key a stage that reads all of it has for a configuration; the stage is declared once for all classes. */
 const any = stage({ outputs: { n: NumberCacher }, name: 'hashing' }, async () => ({ n: 1 }))
 async function keyOf(params: object): Promise<string> {
-  const record = await (await quiet()).run(params as unknown, [any as never])
+  const record = await (await quiet()).run(params, [any])
   return record.stages[0]!.key
 }
 
@@ -66,7 +66,7 @@ describe('curifactory, section 2: hashing', () => {
       workers: ignored(z.object({ n: z.int() }).default({ n: 4 })),
     }) {}
     const store = await newStore()
-    const record = await (await quiet(store)).run(new Outer({ b: 5, inner: { gpu: 1 } }) as unknown, [any as never])
+    const record = await (await quiet(store)).run(new Outer({ b: 5, inner: { gpu: 1 } }), [any])
     const entry = await store.entry(record.stages[0]!.key)
     expect(entry).toMatchObject({
       params: { a: '1', b: '5', 'inner.x': '3' },

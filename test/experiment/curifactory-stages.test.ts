@@ -25,17 +25,22 @@ describe('curifactory, section 2: stages and records', () => {
 
   it('row 30: a missing input is an error, unless the stage has a default for it', async () => {
     const experiment = await quiet()
-    const empty = experiment.record() as never
-    expect(await failure(plus(empty))).toMatchObject({ code: 'ERR_MISSING_INPUT', stage: 'plus', input: 'x' })
-    expect(await failure(experiment.run(undefined, [plus as never]))).toMatchObject({ code: 'ERR_MISSING_INPUT', input: 'x' })
-    expect(await (await plus(await source(experiment.record()) as never)).get('sum')).toBe(11)
+    const missing = { code: 'ERR_MISSING_INPUT', stage: 'plus', input: 'x' }
+    // @ts-expect-error the record has no x
+    expect(await failure(plus(experiment.record()))).toMatchObject(missing)
+    // @ts-expect-error no stage before it makes x
+    expect(await failure(experiment.run(undefined, [plus]))).toMatchObject(missing)
+    expect(await (await plus(await source(experiment.record()))).get('sum')).toBe(11)
+    expect(await (await plus(experiment.record(), { x: 5 })).get('sum')).toBe(15)
+    expect(await (await experiment.run(undefined, [source, plus])).get('sum')).toBe(11)
   })
 
   it('row 30: a default for a name that is no input, and an input the stage does not have, are refused', async () => {
     const options = { inputs: ['x'], outputs: { n: NumberCacher }, defaults: { z: 1 }, name: 'row30' } as const
     expect(() => stage(options, async () => ({ n: 1 }))).toThrow('has a default for z, which is no input')
     const record = await source((await quiet()).record())
-    expect(await failure(plus(record as never, { yy: 1 } as never))).toMatchObject({ code: 'ERR_DECLARATION', hint: 'did you mean y?' })
+    // @ts-expect-error there is no such input
+    expect(await failure(plus(record, { yy: 1 }))).toMatchObject({ code: 'ERR_DECLARATION', hint: 'did you mean y?' })
   })
 
   it('row 31: too little, too much and the wrong kind of return are errors that name the outputs, and nothing is stored', async () => {

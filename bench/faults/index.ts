@@ -5,6 +5,7 @@
  */
 import { pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
+import { endChildren } from './harness/child.js'
 import { removeProgram } from './harness/program.js'
 import type { Counts, Row, Size } from './harness/row.js'
 import { rows } from './rows.js'
@@ -70,6 +71,8 @@ async function runRow(row: Row, size: Size, seed: number, requireAll: boolean, p
   } catch (error) {
     const reason = (error as Error).stack ?? String(error)
     return { ...about, seconds: seconds(), counts: {}, verdict: 'failed', reason } as RowResult
+  } finally {
+    endChildren()
   }
 }
 

@@ -5,7 +5,7 @@
 export const tagKey = '$curio'
 
 /** Of arrays, objects and what stands between them in the file. Enough for trees; bounded, so that what was saved can be loaded on a smaller stack. */
-export const maxDepth = 1000
+export const maxDepth = 400
 
 /** More bytes do not fit one buffer on Node 20. */
 export const maxBytes = 2 ** 32

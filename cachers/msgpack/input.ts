@@ -67,7 +67,7 @@ export class Input {
   text(length: number): string {
     const at = this.take(length)
     const { buffer } = this
-    if (length < 24) {
+    if (length < 12) {
       let text = ''
       let i = at
       for (; i < at + length; i++) {

@@ -7,6 +7,9 @@ import { Output } from './output.js'
 type Fields = Readonly<Record<string, unknown>>
 type Key = string | number
 
+const rememberedKeys = 1000
+/** A longer path is shown by its beginning and its end. */
+const shownKeys = 20
 /** Longer arrays are not searched for properties besides their elements: it takes longer than writing them. */
 const searchBelow = 10_000
 
@@ -26,6 +29,7 @@ class Writer {
   readonly out = new Output()
   /** Objects written so far, by the order they were begun in: what a `ref` counts. */
   private readonly seen = new Map<object, number>()
+  private readonly ordinary = new Set<string>()
   /** Instances whose class makes them only from finished data, so that nothing inside can refer to them. */
   private readonly unfinished = new Set<object>()
   /** Keys from the root to where we are; a Map's key is its text. */
@@ -116,7 +120,7 @@ class Writer {
   private plain(value: object, prototype: object | null): void {
     this.noSymbols(value)
     const keys = Object.keys(value)
-    if (prototype === null || keys.includes(tagKey) || !keys.every((key) => key.isWellFormed())) {
+    if (prototype === null || !this.areOrdinary(keys)) {
       this.head(prototype === null ? 'null-object' : 'object', 1)
       this.entries(keys.length, Object.entries(value))
       return
@@ -129,6 +133,16 @@ class Writer {
       this.any((value as Fields)[key])
     }
     this.depth -= 1
+  }
+
+  /** True when none is `$curio` or has half a surrogate pair; most are names that were met before. */
+  private areOrdinary(keys: readonly string[]): boolean {
+    for (const key of keys) {
+      if (this.ordinary.has(key)) continue
+      if (key === tagKey || !key.isWellFormed()) return false
+      if (this.ordinary.size < rememberedKeys) this.ordinary.add(key)
+    }
+    return true
   }
 
   /** What is neither an array nor a plain object. */
@@ -299,6 +313,7 @@ class Writer {
   private refuse(reason: string): never {
     const keys = this.path.slice(1, this.depth + 1)
     const text = keys.map((key) => (key === undefined ? '' : typeof key === 'number' ? `[${key}]` : `.${key}`))
+    if (text.length > shownKeys) text.splice(shownKeys / 2, text.length - shownKeys, '…')
     throw new Refusal(`${this.root}${text.join('')} ${reason}`)
   }
 }

@@ -88,7 +88,7 @@ export async function obtain(store: Store, request: Request, recovering = false)
         return undefined
       }
     }
-    if (!recovering) await store.refreshViews(found.entry)
+    if (!recovering) await store.refreshViewsOnce(found.entry)
     return { how: 'loaded', entry: found.entry, handles, seconds: (performance.now() - started) / 1000 }
   }
 

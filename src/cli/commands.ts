@@ -77,7 +77,6 @@ export const commands: readonly CommandHelp[] = [
       'JSON and text as they are, a tensor as its type, shape and statistics, msgpack values as Node prints objects, bytes as a hex dump of their beginning. Every byte is checked before it is shown, and control characters are written out.',
       'Where a key has several artifacts and none is named, all are printed under headings, those of more than 1 MiB as a line.',
       keyHelp,
-      'Cachers of your own are found when their module is loaded first: NODE_OPTIONS="--import ./my-cachers.js" curio cat …',
     ],
     options: [
       { flag: '--raw', text: 'the bytes of the file exactly as stored; only into a file or a pipe' },
@@ -87,6 +86,7 @@ export const commands: readonly CommandHelp[] = [
       ['curio cat demo/seed=1/metrics', 'a value'],
       ['curio cat zx6avotnopq3mzbc#model', 'one artifact of a stage'],
       ['curio cat zx6avotnopq3mzbc#model --raw > model.npy', 'its file'],
+      ['NODE_OPTIONS="--import ./my-cachers.js" curio cat x', 'with cachers of your own'],
     ],
     takes: [1, 1],
     load: async () => (await import('./cat.js')).cat,

@@ -23,6 +23,8 @@ const leastNode = [20, 12] as const
 const lowBytes = 1 << 30
 const lowFiles = 10_000
 const maxSkewMs = 2000
+/** Time stamps of files are as coarse as the kernel's ticks. */
+const coarseMs = 50
 
 /** `curio doctor`: whether this machine and this folder can keep a store. */
 export async function doctor({ out, open, folder }: Context): Promise<number> {
@@ -90,7 +92,7 @@ function identity(store: EntryStore): Check {
 function rights(folder: string, { readOnly }: Probe): Check[] {
   const stat = fs.statSync(folder)
   const mode = stat.mode & 0o7777
-  const isMine = process.getuid === undefined || stat.uid === process.getuid()
+  const isMine = process.geteuid === undefined || stat.uid === process.geteuid()
   const quoted = shellQuoted(folder)
   const about = `mode ${mode.toString(8).padStart(4, '0')}, uid ${stat.uid}, gid ${stat.gid}`
   const checks: Check[] = []
@@ -98,7 +100,7 @@ function rights(folder: string, { readOnly }: Probe): Check[] {
     checks.push({
       name: 'rights',
       status: 'warn',
-      detail: `read-only for this process (uid ${process.getuid?.() ?? '?'}): ${about}; ${readOnly.split('\n')[0]}. Hits are served, nothing is stored`,
+      detail: `read-only for this process (uid ${process.geteuid?.() ?? '?'}): ${about}; ${readOnly.split('\n')[0]}. Hits are served, nothing is stored`,
       hint: isMine
         ? `chmod u+rwx ${quoted}`
         : `ask its owner for chmod g+rwxs ${quoted}, and to be in group ${stat.gid}`,
@@ -114,7 +116,7 @@ function rights(folder: string, { readOnly }: Probe): Check[] {
   } else if ((mode & 0o020) !== 0 && (mode & 0o2000) === 0) {
     checks.push({
       name: 'rights',
-      status: 'warn',
+      status: 'info',
       detail: `shared with group ${stat.gid}, but new folders may get another group: ${about}`,
       hint: `chmod g+s ${quoted}`,
     })
@@ -178,7 +180,7 @@ function fileSystem({ fileSystem: fsys, skewMs }: Probe): Check[] {
       name: 'clock',
       status: off ? 'warn' : 'ok',
       detail:
-        skewMs === 0
+        Math.abs(skewMs) < coarseMs
           ? 'the file system keeps the time of this machine'
           : `the file system is ${Math.abs(skewMs)} ms ${skewMs < 0 ? 'behind' : 'ahead of'} this machine`,
       ...(off ? { hint: 'ages of locks are misjudged: keep the clocks together (NTP)' } : {}),
@@ -199,12 +201,13 @@ function probed({ checks }: Probe): Check[] {
 
 function durability({ checks, readOnly }: Probe): Check {
   const syncs = checks.find((check) => check.name === 'fsync')?.ok === true
-  const artifact =
-    "'artifact' (the default): what is acknowledged survives loss of power, as far as the disk keeps its word"
+  const hint = syncs || readOnly !== undefined ? {} : { hint: "fsync fails here: only 'cache' is had" }
   return {
     name: 'durability',
     status: 'info',
-    detail: `chosen by who opens the store. ${artifact}; 'cache': it survives the process only, and is faster${syncs || readOnly !== undefined ? '' : ". Here fsync fails: only 'cache' is had"}`,
+    detail:
+      "'artifact', unless who opens the store says 'cache': results survive loss of power ('cache': the process only)",
+    ...hint,
   }
 }
 

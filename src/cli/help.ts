@@ -18,7 +18,7 @@ export function programHelp(): string {
     '',
     'Exit codes:',
     '  0  done, or found',
-    '  1  not found, nothing matched, or damage found',
+    '  1  not found, no key or several match, or damage found',
     '  2  the command line cannot be understood, or asks for more than it allows',
     '  3  the store cannot be opened, or reading or writing failed',
     '',
@@ -32,7 +32,7 @@ export function commandHelp(command: CommandHelp): string {
   return [
     `curio ${command.name} — ${command.summary}`,
     '',
-    `Usage: curio ${command.usage}${command.options.length > 0 ? ' [options]' : ''}`,
+    `Usage: curio ${command.usage}${command.options.length > 0 && !command.usage.includes('--') ? ' [options]' : ''}`,
     '',
     ...command.about.flatMap((paragraph) => [...wrap(paragraph), '']),
     ...(command.options.length > 0 ? ['Options:', ...optionLines(command.options), ''] : []),

@@ -10,7 +10,7 @@ import type { EntryStore } from '../store/store.js'
 import { viewName } from '../store/views.js'
 import { hexdump } from './hexdump.js'
 import { type Elements, TensorStatistics, type TensorSummary } from './tensor.js'
-import { clean, cleanLines, columns, size } from './text.js'
+import { clean, cleanLines, columns, count, size } from './text.js'
 
 /** Bytes of a dump. */
 const headBytes = 256
@@ -161,7 +161,7 @@ export function shownLines(shown: Shown): string[] {
 function tensorLines(t: TensorSummary): string[] {
   const rows = [
     ['dtype', t.dtype],
-    ['shape', `[${t.shape.join(', ')}]  ${t.elements} elements`],
+    ['shape', `[${t.shape.join(', ')}]  ${count(t.elements, 'element')}`],
   ]
   if (t.trues !== undefined) rows.push(['true', String(t.trues)])
   else if (t.min !== undefined) {

@@ -71,7 +71,7 @@ export async function verify({ args, out, open }: Context): Promise<number> {
     out.line()
     out.line(
       remaining === 0
-        ? out.paint('green', 'all is well')
+        ? out.paint('green', report.problems.length === 0 ? 'all is well' : 'no problem remains')
         : out.paint('red', count(remaining, 'problem remains', 'problems remain')),
     )
   }

@@ -217,7 +217,9 @@ function printNeighbour(out: Output, { state, entry, others }: Explanation, near
   const at = createdAt(near.entry)
   const age = at === undefined ? '' : `, made ${span(now - at)} ago`
   out.line()
-  out.line(`nearest of ${count(others, 'other entry', 'other entries')}: ${clean(near.entry.key)}${age}`)
+  out.line(
+    `${others === 1 ? 'the only other entry' : `nearest of ${others} other entries`}: ${clean(near.entry.key)}${age}`,
+  )
   const counting = near.differences.filter((one) => one.counts)
   const rest = near.differences.filter((one) => !one.counts)
   out.lines(rows(counting))

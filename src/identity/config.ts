@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { ConfigError, DeclarationError, nearest } from '../errors.js'
-import { markConfig } from './marks.js'
+import { droppedFields, fieldsAt } from './dropped.js'
+import { isSchema, markConfig } from './marks.js'
 import { fields as fieldsOf } from './params.js'
 
 /** A zod shape whose fields may also be Config classes. */
@@ -8,8 +9,10 @@ export type ConfigShape = Readonly<Record<string, z.ZodType | AnyConfigClass>>
 
 type FieldSchema<F> = F extends z.ZodType
   ? F
-  : F extends ConfigClass<infer S>
-    ? z.ZodType<ConfigInstance<S>, ConfigInput<S>>
+  : F extends abstract new (
+        ...args: infer A
+      ) => infer I
+    ? z.ZodType<I, Exclude<A[0], undefined>>
     : never
 type ZodShape<S extends ConfigShape> = { [K in keyof S]: FieldSchema<S[K]> }
 
@@ -21,25 +24,24 @@ export type ConfigInstance<S extends ConfigShape> = Readonly<z.output<z.ZodObjec
 type ConfigArguments<S extends ConfigShape> =
   Record<string, never> extends ConfigInput<S> ? [input?: ConfigInput<S>] : [input: ConfigInput<S>]
 
-/** A class of configurations: extend it, and instances carry the parsed fields. */
-export interface ConfigClass<S extends ConfigShape> {
-  new (...args: ConfigArguments<S>): ConfigInstance<S>
+/** A class of configurations: extend it, and instances carry the parsed fields. `I` is what an instance is. */
+export interface ConfigClass<S extends ConfigShape, I = ConfigInstance<S>> {
+  new (...args: ConfigArguments<S>): I
   readonly shape: S
   /** The zod schema of one instance: parses input, passes instances. */
-  schema(): z.ZodType<ConfigInstance<S>, ConfigInput<S>>
+  schema<T>(this: (abstract new (...args: never[]) => T) & { readonly shape: S }): z.ZodType<T, ConfigInput<S>>
   /** Some fields of it: what a stage declares that it reads. */
-  pick<K extends keyof S & string>(
-    ...names: K[]
-  ): Picked<{ readonly [N in K]: ConfigInstance<S>[N & keyof ConfigInstance<S>] }>
+  pick<K extends keyof S & string>(...names: K[]): Picked<Pick<ConfigInstance<S>, K & keyof ConfigInstance<S>>>
   /** A class with more fields, or other schemas for some; methods are inherited. */
   extend<Base extends abstract new (...args: never[]) => object, E extends ConfigShape>(
     this: Base & { readonly shape: S },
     more: E,
-  ): ConfigClass<Omit<S, keyof E> & E> &
-    (new (
-      ...args: ConfigArguments<Omit<S, keyof E> & E>
-    ) => Omit<InstanceType<Base>, keyof E>)
+  ): ConfigClass<Omit<S, keyof E> & E, Extended<S, InstanceType<Base>, E>>
 }
+
+/** What an extended class's instances are: where a replaced field's type still fits, all of the base's with its methods as methods. */
+type Extended<S extends ConfigShape, B, E extends ConfigShape> =
+  ConfigInstance<E> extends Partial<ConfigInstance<S>> ? B & ConfigInstance<E> : Omit<B, keyof E> & ConfigInstance<E>
 
 /** Any Config class. */
 export interface AnyConfigClass {
@@ -85,7 +87,7 @@ export function Config<S extends ConfigShape>(shape: S): ConfigClass<S> {
       const parsed = parse(Class, input)
       for (const [name, value] of Object.entries(parsed)) {
         Object.defineProperty(this, name, {
-          value: deepFreeze(value),
+          value: frozenCopy(value),
           enumerable: true,
           writable: false,
           configurable: false,
@@ -128,10 +130,6 @@ export function isConfig(value: unknown): value is object {
   return typeof value === 'object' && value !== null && brand in value
 }
 
-function isSchema(value: unknown): value is z.ZodType {
-  return typeof value === 'object' && value !== null && '_zod' in value
-}
-
 const schemas = new WeakMap<AnyConfigClass, z.ZodObject>()
 
 /** The strict object schema of a class's own fields. */
@@ -152,9 +150,9 @@ function schemaOf(Class: AnyConfigClass): z.ZodType {
     schema = markConfig(
       z.unknown().transform((value, ctx) => {
         if (value instanceof Class) return value
-        const result = objectSchema(Class).safeParse(value)
-        if (result.success) return Reflect.construct(Class, [value]) as object
-        for (const issue of result.error.issues) ctx.issues.push({ ...issue, input: value } as never)
+        const { issues } = check(Class, value)
+        if (issues === undefined) return Reflect.construct(Class, [value]) as object
+        for (const issue of issues) ctx.issues.push({ ...issue, input: value } as never)
         return z.NEVER
       }),
       Class,
@@ -164,21 +162,44 @@ function schemaOf(Class: AnyConfigClass): z.ZodType {
   return schema
 }
 
+type Issue = z.core.$ZodIssue
+
+/** Parses; what zod would drop in silence is an issue too. */
+function check(
+  Class: AnyConfigClass,
+  input: unknown,
+): { data: Record<string, unknown>; issues?: undefined } | { issues: readonly Issue[]; cause?: Error } {
+  const result = objectSchema(Class).safeParse(input)
+  const dropped: Issue[] = droppedFields(objectSchema(Class), input).map(({ path, key }) => ({
+    code: 'unrecognized_keys',
+    keys: [key],
+    path: [...path],
+    message: 'no such field',
+  }))
+  if (!result.success) return { issues: [...result.error.issues, ...dropped], cause: result.error }
+  return dropped.length === 0 ? { data: result.data } : { issues: dropped }
+}
+
 function parse(Class: AnyConfigClass, input: unknown): Record<string, unknown> {
-  const given = input instanceof Class ? { ...input } : input
-  const result = objectSchema(Class).safeParse(given)
-  if (result.success) return result.data
-  const known = Object.keys(Class.shape)
-  const lines = result.error.issues.map((issue) => {
+  if (input instanceof Class) {
+    const fields = input as Record<string, unknown>
+    const own = Object.fromEntries(Object.keys(Class.shape).map((name) => [name, fields[name]]))
+    // Parsed already; once more would send what a transform made through it again.
+    if (input.constructor === Class) return own
+    return parse(Class, own)
+  }
+  const result = check(Class, input)
+  if (result.issues === undefined) return result.data
+  const lines = result.issues.flatMap((issue) => {
     const at = issue.path.map(String).join('.')
     if (issue.code !== 'unrecognized_keys') return `${at || 'it'}: ${issue.message}`
+    const known = fieldsAt(objectSchema(Class), issue.path)
     return issue.keys.map((key) => {
-      const near = at === '' ? nearest(key, known) : undefined
+      const near = nearest(key, known)
       return `${at === '' ? key : `${at}.${key}`}: no such field${near === undefined ? '' : `; did you mean ${near}?`}`
     })
   })
-  const all = lines.flat()
-  throw new ConfigError(`${Class.name || 'Config'} refuses its input: ${all.join('; ')}`, { cause: result.error })
+  throw new ConfigError(`${Class.name || 'Config'} refuses its input: ${lines.join('; ')}`, { cause: result.cause })
 }
 
 function didYouMean(name: string, known: readonly string[]): { hint: string } {
@@ -186,12 +207,20 @@ function didYouMean(name: string, known: readonly string[]): { hint: string } {
   return { hint: near === undefined ? `its fields are ${known.join(', ')}` : `did you mean ${near}?` }
 }
 
-function deepFreeze<T>(value: T): T {
-  if (value === null || typeof value !== 'object' || Object.isFrozen(value) || isConfig(value)) return value
+/** A deeply frozen copy of plain objects and lists: what the caller gave stays the caller's. Cycles are kept. */
+function frozenCopy(value: unknown, made: Map<object, object> = new Map()): unknown {
+  if (value === null || typeof value !== 'object' || isConfig(value as unknown)) return value
   const prototype: unknown = Object.getPrototypeOf(value)
   // Typed arrays cannot be frozen, Maps and Dates can be changed all the same; their content counts when a key is made.
   if (prototype !== Object.prototype && prototype !== Array.prototype && prototype !== null) return value
-  Object.freeze(value)
-  for (const item of Object.values(value)) deepFreeze(item)
-  return value
+  const before = made.get(value)
+  if (before !== undefined) return before
+  const copy = (
+    Array.isArray(value) ? value.slice() : prototype === null ? Object.assign(Object.create(null), value) : { ...value }
+  ) as Record<string, unknown>
+  made.set(value, copy)
+  for (const key of Object.keys(copy)) {
+    Object.defineProperty(copy, key, { value: frozenCopy(copy[key], made), enumerable: true })
+  }
+  return Object.freeze(copy)
 }

@@ -3,7 +3,7 @@ import { DeclarationError, NotEncodableError } from '../errors.js'
 import { byCodeUnit, canonical, describe } from './canonical.js'
 import type { AnyConfigClass } from './config.js'
 import { type FileIdentity, fileIdentity, folderIdentity } from './files.js'
-import { configOf, markOf } from './marks.js'
+import { configOf, holdsFile, isIgnored, markOf, unwrap } from './marks.js'
 
 /** What of a configuration counts, and what else there is to say about it (design rule 4). */
 export interface ParamsIdentity {
@@ -68,7 +68,7 @@ async function fieldText(
   path: string,
   out: ParamsIdentity,
 ): Promise<string | undefined> {
-  if (markOf(schema) === 'ignored') {
+  if (isIgnored(schema)) {
     out.ignored[path] = describe(value)
     return undefined
   }
@@ -105,16 +105,6 @@ function memberSchemas(schema: z.ZodType, value: unknown): Record<string, z.ZodT
   return def.shape
 }
 
-const wrappers = new Set(['optional', 'nullable', 'default', 'prefault', 'readonly', 'nonoptional', 'catch'])
-
-function unwrap(schema: z.ZodType): z.ZodType {
-  let inner = schema
-  while (wrappers.has(inner.def.type) && markOf(inner) === undefined) {
-    inner = (inner.def as unknown as { innerType: z.ZodType }).innerType
-  }
-  return inner
-}
-
 /** The whole canonical text of a value, input files in it by content. */
 async function textOf(schema: z.ZodType, value: unknown, path: string, out: ParamsIdentity): Promise<string> {
   const inner = unwrap(schema)
@@ -128,16 +118,17 @@ async function textOf(schema: z.ZodType, value: unknown, path: string, out: Para
   const def = inner.def as {
     type: string
     shape?: Record<string, z.ZodType>
+    catchall?: z.ZodType
     element?: z.ZodType
-    options?: readonly z.ZodType[]
   }
   const shape = Class === undefined ? def.shape : fields(Class.shape)
   if (shape !== undefined && value !== null && typeof value === 'object') {
+    if (def.catchall !== undefined) refuseFiles(def.catchall, path)
     const members: string[] = []
     for (const name of Object.keys(value).sort(byCodeUnit)) {
       const member = (value as Record<string, unknown>)[name]
       const part = Object.hasOwn(shape, name) ? shape[name]! : undefined
-      if (part !== undefined && markOf(part) === 'ignored') continue
+      if (part !== undefined && isIgnored(part)) continue
       const at = `${path}.${name}`
       members.push(
         `${JSON.stringify(name)}:${part === undefined ? canonical(member, at) : await textOf(part, member, at, out)}`,
@@ -150,7 +141,7 @@ async function textOf(schema: z.ZodType, value: unknown, path: string, out: Para
     for (const [i, item] of value.entries()) items.push(await textOf(def.element!, item, `${path}[${i}]`, out))
     return `[${items.join(',')}]`
   }
-  if (def.type === 'union') refuseFilesIn(def.options ?? [], path)
+  if (mark === undefined) refuseFiles(inner, path)
   return encode(value, path)
 }
 
@@ -166,18 +157,12 @@ function encode(value: unknown, path: string): string {
   }
 }
 
-function refuseFilesIn(options: readonly z.ZodType[], path: string): void {
-  for (const option of options) {
-    const inner = unwrap(option)
-    const { shape } = inner.def as { shape?: Record<string, z.ZodType> }
-    const mark = markOf(inner)
-    if (mark === 'file' || mark === 'folder') {
-      throw new DeclarationError(`${path}: an input file cannot be one of several types`, {
-        hint: 'make it a field of its own, inputFile().optional()',
-      })
-    }
-    if (shape !== undefined) refuseFilesIn(Object.values(shape), path)
-  }
+/** What is encoded whole would count an input file in it by its path: a change of the file would go unseen. */
+function refuseFiles(schema: z.ZodType, path: string): void {
+  if (!holdsFile(schema)) return
+  throw new DeclarationError(`${path}: an input file cannot stand in a ${schema.def.type}`, {
+    hint: 'make it a field of its own, a field of an object, or a member of a list; where it may be missing, inputFile().optional()',
+  })
 }
 
 /** Canonical text of a field's default; undefined when it has none, or one that is different each time. */
@@ -204,8 +189,9 @@ function hasFile(schema: z.ZodType, value: unknown): boolean {
   return element !== undefined && Array.isArray(value) && value.some((item) => hasFile(element, item))
 }
 
+/** Stands in the key's text, which is its place: it says nothing that the key does not, such as a file's name. */
 function label(value: unknown, text: string): string {
-  if (typeof value !== 'string') return text
-  const name = value.split('/').pop() ?? value
-  return text.startsWith('File(') || text.startsWith('Folder(') ? name : value
+  const file = /^(?:File|Folder)\(\d+,([0-9a-f]{12})/.exec(text)
+  if (file !== null) return file[1]!
+  return typeof value === 'string' ? value : text
 }

@@ -53,7 +53,7 @@ export class FolderBlobs implements BlobStore {
   path(digest: Digest): string {
     if (!isDigest(digest))
       throw new InvalidNameError(String(digest), 'is no SHA-256 digest of 64 lower-case hex digits')
-    return `${this.#root}${path.sep}${digest.slice(0, 2)}${path.sep}${digest}`
+    return `${this.#shardOf(digest)}${path.sep}${digest}`
   }
 
   async put(source: BlobSource, { signal }: BlobOptions = {}): Promise<BlobInfo> {
@@ -175,21 +175,24 @@ export class FolderBlobs implements BlobStore {
   /** Runs a write in a blob's shard, which is made on demand, and turns what the system says into curio's errors. */
   #inShard(digest: Digest, action: (dir: string) => void): void {
     for (let attempt = 0; ; attempt++) {
-      const dir = this.#shard(digest)
       try {
-        action(dir)
+        action(this.#shard(digest))
         return
       } catch (error) {
-        this.#shards.delete(dir)
+        this.#shards.delete(this.#shardOf(digest))
         if (io.errnoOf(error) === 'ENOENT' && attempt < maxAttempts) continue
         throw CurioError.is(error) ? error : io.ioError('write', this.path(digest), error)
       }
     }
   }
 
-  /** The shard's folder; one that is a link is refused. */
+  #shardOf(digest: Digest): string {
+    return `${this.#root}${path.sep}${digest.slice(0, 2)}`
+  }
+
+  /** The shard's folder, made on demand; one that is a link is refused. */
   #shard(digest: Digest): string {
-    const dir = path.join(this.#root, digest.slice(0, 2))
+    const dir = this.#shardOf(digest)
     if (this.#shards.has(dir)) return dir
     const { modes, durable } = this.#options
     io.ensureDir(dir, modes.dir, false)

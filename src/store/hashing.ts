@@ -49,7 +49,7 @@ export function hashNow(file: string): Hashed | undefined {
   } catch (error) {
     throw io.ioError('read', file, error)
   } finally {
-    fs.closeSync(fd)
+    io.closeQuietly(fd)
   }
 }
 

@@ -96,7 +96,7 @@ export function readSmall(file: string, limit = smallFile): Uint8Array | undefin
   } catch (error) {
     throw error instanceof StoreIOError ? error : ioError('read', file, error)
   } finally {
-    fs.closeSync(fd)
+    closeQuietly(fd)
   }
 }
 
@@ -190,8 +190,8 @@ export function writeTemp(dir: string, data: Uint8Array | string, mode: number, 
   }
 }
 
-/** Closes after another failure, which is the one to report. */
-function closeQuietly(fd: number): void {
+/** Closes what was only read or synced, or after a failure, which is the one to report: nothing can be lost by it. */
+export function closeQuietly(fd: number): void {
   try {
     fs.closeSync(fd)
   } catch (error) {
@@ -303,7 +303,7 @@ export function syncFile(file: string): boolean {
   } catch (error) {
     throw ioError('sync', file, error)
   } finally {
-    fs.closeSync(fd)
+    closeQuietly(fd)
   }
 }
 
@@ -322,7 +322,7 @@ export function syncDir(dir: string): void {
     // Some network file systems refuse to sync a folder; their close-to-open rule covers names already.
     if (errnoOf(error) !== 'EINVAL' && errnoOf(error) !== 'ENOTSUP') throw ioError('sync', dir, error)
   } finally {
-    fs.closeSync(fd)
+    closeQuietly(fd)
   }
 }
 

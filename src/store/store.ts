@@ -64,6 +64,8 @@ export class EntryStore {
   readonly #lock: ComputeLock
   readonly #inFlight: Map<string, Promise<unknown>>
   readonly #warned = new Set<string>()
+  /** Entries whose views this process has seen to. */
+  readonly #viewed = new Set<string>()
   readonly #entries: EntryFiles
   readonly #committer: Committer
 
@@ -205,9 +207,17 @@ export class EntryStore {
   /** Rewrites what is missing or different of an entry's views. Best effort, never an error. */
   async refreshViews(entry: Entry): Promise<void> {
     if (this.readOnly) return
+    this.#viewed.add(viewedName(entry))
     const files = new Map<Artifact, readonly ArtifactFile[]>()
     for (const artifact of entry.artifacts) files.set(artifact, (await this.filesOf(artifact).catch(() => [])) ?? [])
     writeViews(this.folder, this.dirOf(entry.key), entry, (artifact) => files.get(artifact) ?? [], this.modes)
+  }
+
+  /** `refreshViews`, unless this process has done so for this very entry: what a hit can afford. */
+  async refreshViewsOnce(entry: Entry): Promise<void> {
+    if (this.#viewed.has(viewedName(entry))) return
+    if (this.#viewed.size >= maxViewed) this.#viewed.clear()
+    await this.refreshViews(entry)
   }
 
   /**
@@ -329,4 +339,10 @@ function settled(work: Promise<unknown>, signal: AbortSignal | undefined): Promi
     }
     work.then(done, done)
   })
+}
+
+const maxViewed = 100_000
+
+function viewedName(entry: Entry): string {
+  return `${entry.key}\0${entry.artifacts.map((artifact) => artifact.digest).join()}`
 }

@@ -237,7 +237,7 @@ describe('a tensor', () => {
   it('of float16 is widened, an empty one and a single number have a shape too', async () => {
     expect(await tensor(Float32Array.of(0.5, 1.5), [2], 'float16')).toMatch(/dtype +float16\n[\s\S]*mean +1\n/)
     expect(await tensor(new Float32Array(0), [0, 3])).toBe('dtype  float32\nshape  [0, 3]  0 elements\nNaN    0\n')
-    expect(await tensor(Float64Array.of(7), [])).toContain('shape  []  1 elements\nmin    7')
+    expect(await tensor(Float64Array.of(7), [])).toContain('shape  []  1 element\nmin    7')
   })
 
   it('is summed up block by block to the same figures as at once', () => {

@@ -18,7 +18,10 @@ interface Block {
 
 /** Every `ts` block of the README and the docs. */
 function blocks(): Block[] {
-  const pages = ['README.md', ...fs.readdirSync(path.join(root, 'docs'), { recursive: true }).map((name) => `docs/${String(name)}`)]
+  const pages = [
+    'README.md',
+    ...fs.readdirSync(path.join(root, 'docs'), { recursive: true }).map((name) => `docs/${String(name)}`),
+  ]
   return pages
     .filter((page) => page.endsWith('.md'))
     .sort()
@@ -87,7 +90,10 @@ describe('every code block of the documentation', () => {
       include: ['*/example.ts'],
     }
     fs.writeFileSync(path.join(project, 'tsconfig.json'), JSON.stringify(options))
-    const result = spawnSync(process.execPath, [path.join(root, 'node_modules/typescript/bin/tsc'), '-p', '.'], { cwd: project, encoding: 'utf8' })
+    const result = spawnSync(process.execPath, [path.join(root, 'node_modules/typescript/bin/tsc'), '-p', '.'], {
+      cwd: project,
+      encoding: 'utf8',
+    })
     expect(result.stdout).toBe('')
   })
 })

@@ -26,19 +26,22 @@ describe('curifactory, section 2: caching', () => {
     expect(record.stages[0]!.how).toBe('loaded')
   })
 
-  it.each(['sum', 'pair'] as const)('row 2: with the bytes of %s deleted the stage runs again, and all outputs are there', async (name) => {
-    const store = await newStore()
-    const experiment = await quiet(store)
-    const first = await experiment.run(new Params({ a: 3 }), [two])
-    for (const file of await blobFiles(store, first.stages[0]!.key, name)) fs.rmSync(file)
-    calls = 0
-    const second = await experiment.run(new Params({ a: 3 }), [two])
-    expect(calls).toBe(1)
-    expect(await second.get('sum')).toBe(3)
-    expect(await store.has(second.stages[0]!.key)).toBe(true)
-    await experiment.run(new Params({ a: 3 }), [two])
-    expect(calls).toBe(1)
-  })
+  it.each(['sum', 'pair'] as const)(
+    'row 2: with the bytes of %s deleted the stage runs again, and all outputs are there',
+    async (name) => {
+      const store = await newStore()
+      const experiment = await quiet(store)
+      const first = await experiment.run(new Params({ a: 3 }), [two])
+      for (const file of await blobFiles(store, first.stages[0]!.key, name)) fs.rmSync(file)
+      calls = 0
+      const second = await experiment.run(new Params({ a: 3 }), [two])
+      expect(calls).toBe(1)
+      expect(await second.get('sum')).toBe(3)
+      expect(await store.has(second.stages[0]!.key)).toBe(true)
+      await experiment.run(new Params({ a: 3 }), [two])
+      expect(calls).toBe(1)
+    },
+  )
 
   it('row 3: parameters that count share nothing, parameters that do not count share everything', async () => {
     const experiment = await quiet()
@@ -78,7 +81,9 @@ describe('curifactory, section 2: caching', () => {
     const store = await newStore()
     const make = (cacher: InstanceType<typeof NumberCacher>) =>
       stage({ outputs: { data: cacher }, name: 'row6' }, async () => ({ data: 7 }))
-    const record = await (await quiet(store)).run(undefined, [make(new NumberCacher({ subdir: '01_raw', prefix: 'common' }))])
+    const record = await (await quiet(store)).run(undefined, [
+      make(new NumberCacher({ subdir: '01_raw', prefix: 'common' })),
+    ])
     const key = record.stages[0]!.key
     const [view, ...more] = fs.readdirSync(path.join(store.folder, 'views/01_raw'))
     expect(view).toBe(`common_data-${key.slice(-16)}.num`)
@@ -121,15 +126,21 @@ describe('curifactory, section 2: caching', () => {
   it('row 9 (differently): an overwritePath is taken as it stands; braces in it are no template', async () => {
     const dir = tempDir()
     const target = path.join(dir, '{params.a}.num')
-    const give = stage({ outputs: { v: new NumberCacher({ overwritePath: target }) }, name: 'row9' }, async () => ({ v: 9 }))
+    const give = stage({ outputs: { v: new NumberCacher({ overwritePath: target }) }, name: 'row9' }, async () => ({
+      v: 9,
+    }))
     await (await quiet()).run(undefined, [give])
     expect(fs.readFileSync(target, 'utf8')).toBe('9')
   })
 
   it('row 10: one cacher instance in two stages and two records is copied for each use, and earlier handles keep their file', async () => {
     const shared = new NumberCacher()
-    const a = stage({ params: Params.pick('a'), outputs: { x: shared }, name: 'row10a' }, async ({ params }) => ({ x: params.a }))
-    const b = stage({ params: Params.pick('a'), outputs: { y: shared }, name: 'row10b' }, async ({ params }) => ({ y: -params.a }))
+    const a = stage({ params: Params.pick('a'), outputs: { x: shared }, name: 'row10a' }, async ({ params }) => ({
+      x: params.a,
+    }))
+    const b = stage({ params: Params.pick('a'), outputs: { y: shared }, name: 'row10b' }, async ({ params }) => ({
+      y: -params.a,
+    }))
     const experiment = await quiet()
     const one = await experiment.run(new Params({ a: 1 }), [a, b])
     const path1 = one.lazy('x').path
@@ -186,7 +197,9 @@ describe('curifactory, section 2: caching', () => {
     fs.writeFileSync(path.join(dir, 'secret.txt'), 'not yours')
     const wrong = stage({ outputs: { n: NumberCacher }, name: 'row14' }, async () => ({ n: elsewhere as never }))
     expect(await failure((await quiet(store)).run(undefined, [wrong]))).toMatchObject({ code: 'ERR_CACHER_SAVE' })
-    const unwritten = stage({ outputs: { n: NumberCacher }, name: 'row14b' }, async ({ cachers }) => ({ n: cachers.n as never }))
+    const unwritten = stage({ outputs: { n: NumberCacher }, name: 'row14b' }, async ({ cachers }) => ({
+      n: cachers.n as never,
+    }))
     expect(await failure((await quiet(store)).run(undefined, [unwritten]))).toMatchObject({ code: 'ERR_CACHER_SAVE' })
     const swapped = stage({ outputs: { n: NumberCacher, m: NumberCacher }, name: 'row14c' }, async ({ cachers }) => {
       await (cachers.m as unknown as NumberCacher).save(5)
@@ -200,9 +213,12 @@ describe('curifactory, section 2: caching', () => {
 
   it('row 15 (differently): an exact path that exists does not short-circuit a stage with other params', async () => {
     const target = path.join(tempDir(), 'same.num')
-    const a = stage({ params: Params.pick('a'), outputs: { v: new NumberCacher({ overwritePath: target }) }, name: 'row15' }, async ({ params }) => ({
-      v: params.a,
-    }))
+    const a = stage(
+      { params: Params.pick('a'), outputs: { v: new NumberCacher({ overwritePath: target }) }, name: 'row15' },
+      async ({ params }) => ({
+        v: params.a,
+      }),
+    )
     const experiment = await quiet()
     await experiment.run(new Params({ a: 1 }), [a])
     const second = await experiment.run(new Params({ a: 2 }), [a])
@@ -243,8 +259,12 @@ describe('curifactory, section 2: caching', () => {
 
   it('row 17: no cachers at all in a list, or a wrong count, are refused when the stage is declared', () => {
     const body = async () => 1 as never
-    expect(() => stage({ outputs: ['a'], cachers: [] as never, name: 'row17' }, body)).toThrow(/1 outputs and 0 cachers\n.*leave `cachers` out/)
-    expect(() => stage({ outputs: ['a', 'b'], cachers: [JsonCacher] as never, name: 'row17' }, body)).toThrow('2 outputs and 1 cachers')
+    expect(() => stage({ outputs: ['a'], cachers: [] as never, name: 'row17' }, body)).toThrow(
+      /1 outputs and 0 cachers\n.*leave `cachers` out/,
+    )
+    expect(() => stage({ outputs: ['a', 'b'], cachers: [JsonCacher] as never, name: 'row17' }, body)).toThrow(
+      '2 outputs and 1 cachers',
+    )
   })
 
   it('row 18 (differently): a stage in a record without params is stored under its inputs and its name', async () => {

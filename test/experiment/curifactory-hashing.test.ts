@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
-import { Config, identity, ignored, type Identified, stage } from '../../src/index.js'
+import { Config, type Identified, identity, ignored, stage } from '../../src/index.js'
 import { NumberCacher, newStore, quiet } from './helpers.js'
 
 /** The key a stage that reads all of it has for a configuration; the stage is declared once for all classes. */

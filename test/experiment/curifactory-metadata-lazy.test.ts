@@ -49,7 +49,13 @@ describe('curifactory, section 2: metadata', () => {
         cacher: name === 'x' ? 'Noted' : 'text',
         params: { a: '2' },
         inputs: { raw: { artifact: record.lazy('raw').digest, from: record.stages[0]!.key } },
-        provenance: { experiment: 'demo', stage: 'second', stagesBefore: ['first'], node: process.version, pid: process.pid },
+        provenance: {
+          experiment: 'demo',
+          stage: 'second',
+          stagesBefore: ['first'],
+          node: process.version,
+          pid: process.pid,
+        },
       })
       expect(about.digest).toBe(record.lazy(name as 'x').digest)
       expect(about.files).toHaveLength(1)
@@ -114,7 +120,9 @@ describe('curifactory, section 2: Lazy', () => {
   })
 
   it('row 25: with resolve false consumers get the handle, its path and its value', async () => {
-    const make = stage({ outputs: { big: lazy(TextCacher, { resolve: false }) }, name: 'row25a' }, async () => ({ big: 'abc' }))
+    const make = stage({ outputs: { big: lazy(TextCacher, { resolve: false }) }, name: 'row25a' }, async () => ({
+      big: 'abc',
+    }))
     const use = stage({ inputs: [make], outputs: { n: NumberCacher }, name: 'row25b' }, async (_record, { big }) => {
       expectTypeOf(big).toEqualTypeOf<Lazy<string>>()
       expect(path.extname(big.path)).toBe('.txt')
@@ -127,7 +135,10 @@ describe('curifactory, section 2: Lazy', () => {
   })
 
   it('row 26 (differently): a lazy output without a cacher is kept by msgpack', async () => {
-    const make = stage({ outputs: ['small', Lazy('large')], name: 'row26' }, async () => ['s', new Map([[1, { a: 2n }]])])
+    const make = stage({ outputs: ['small', Lazy('large')], name: 'row26' }, async () => [
+      's',
+      new Map([[1, { a: 2n }]]),
+    ])
     const record = await (await quiet()).run(undefined, [make])
     expect(record.lazy('large').cacher).toBe('msgpack')
     expect(await record.get('large')).toEqual(new Map([[1, { a: 2n }]]))
@@ -147,7 +158,9 @@ describe('curifactory, section 2: Lazy', () => {
   })
 
   it('row 27 (differently): resolve false stays a handle with lazy none, for that is what its consumers were written for', async () => {
-    const make = stage({ outputs: { big: lazy(TextCacher, { resolve: false }) }, name: 'row27c' }, async () => ({ big: 'abc' }))
+    const make = stage({ outputs: { big: lazy(TextCacher, { resolve: false }) }, name: 'row27c' }, async () => ({
+      big: 'abc',
+    }))
     const use = stage({ inputs: [make], outputs: { n: NumberCacher }, name: 'row27d' }, async (_record, { big }) => ({
       n: (await big.load()).length,
     }))
@@ -157,8 +170,12 @@ describe('curifactory, section 2: Lazy', () => {
 
   it('row 28: a cached lazy output is not read until an executing stage needs it, and its preview shows all the same', async () => {
     const make = stage({ outputs: { big: lazy(TextCacher) }, name: 'row28a' }, async () => ({ big: 'abc' }))
-    const one = stage({ inputs: [make], outputs: { n: NumberCacher }, name: 'row28b' }, async (_record, { big }) => ({ n: big.length }))
-    const other = stage({ inputs: [make], outputs: { m: NumberCacher }, name: 'row28c' }, async (_record, { big }) => ({ m: -big.length }))
+    const one = stage({ inputs: [make], outputs: { n: NumberCacher }, name: 'row28b' }, async (_record, { big }) => ({
+      n: big.length,
+    }))
+    const other = stage({ inputs: [make], outputs: { m: NumberCacher }, name: 'row28c' }, async (_record, { big }) => ({
+      m: -big.length,
+    }))
     const store = await newStore()
     const experiment = await quiet(store)
     await experiment.run(undefined, [make, one])

@@ -10,9 +10,12 @@ import { failure, filesIn, NumberCacher, newStore, quiet } from './helpers.js'
 class Params extends Config({ a: z.int().default(1) }) {}
 
 const source = stage({ outputs: { x: NumberCacher }, name: 'source' }, async () => ({ x: 1 }))
-const plus = stage({ inputs: ['x', 'y'], outputs: { sum: NumberCacher }, defaults: { y: 10 }, name: 'plus' }, async (_r, { x, y }) => ({
-  sum: x + y,
-}))
+const plus = stage(
+  { inputs: ['x', 'y'], outputs: { sum: NumberCacher }, defaults: { y: 10 }, name: 'plus' },
+  async (_r, { x, y }) => ({
+    sum: x + y,
+  }),
+)
 
 describe('curifactory, section 2: stages and records', () => {
   it('row 29: inputs come by name from the state, and what is given at the call goes before', async () => {
@@ -55,7 +58,10 @@ describe('curifactory, section 2: stages and records', () => {
       [3, 'returned a number in place of an object'],
     ]
     for (const [i, [value, message]] of wrong.entries()) {
-      const bad = stage({ outputs: { a: NumberCacher, b: NumberCacher }, name: `row31/object${i}` }, async () => value as never)
+      const bad = stage(
+        { outputs: { a: NumberCacher, b: NumberCacher }, name: `row31/object${i}` },
+        async () => value as never,
+      )
       const error = await failure(experiment.run(undefined, [bad]))
       expect(error).toMatchObject({ code: 'ERR_STAGE_OUTPUT', declared: ['a', 'b'] })
       expect(error.message).toContain(message)
@@ -93,9 +99,12 @@ describe('curifactory, section 2: stages and records', () => {
   })
 
   it('row 33: a copy has the same state, params of its own, and its parent', async () => {
-    const scale = stage({ params: Params, inputs: [source], outputs: { scaled: NumberCacher }, name: 'row33' }, async ({ params }, { x }) => ({
-      scaled: x * params.a,
-    }))
+    const scale = stage(
+      { params: Params, inputs: [source], outputs: { scaled: NumberCacher }, name: 'row33' },
+      async ({ params }, { x }) => ({
+        scaled: x * params.a,
+      }),
+    )
     const experiment = await quiet()
     const record = (await source(experiment.record(new Params({ a: 2 })))).set('note', 'by hand')
     const copy = record.copy(new Params({ a: 3 }))
@@ -122,13 +131,16 @@ describe('curifactory, section 2: stages and records', () => {
   })
 
   it('row 35: in the body the record shows the cachers in output order, with the paths where the files are expected', async () => {
-    const write = stage({ outputs: { b: TextCacher, a: JsonCacher, chosen: null }, name: 'row35' }, async ({ cachers }) => {
-      expect(Object.keys(cachers)).toEqual(['b', 'a'])
-      const files = Object.values(cachers).map((cacher) => cacher.getPath())
-      expect(files.map((file) => path.basename(file))).toEqual(['b.txt', 'a.json'])
-      fs.writeFileSync(files[0]!, 'written by a program')
-      return { b: cachers.b as never, a: [1], chosen: 1 }
-    })
+    const write = stage(
+      { outputs: { b: TextCacher, a: JsonCacher, chosen: null }, name: 'row35' },
+      async ({ cachers }) => {
+        expect(Object.keys(cachers)).toEqual(['b', 'a'])
+        const files = Object.values(cachers).map((cacher) => cacher.getPath())
+        expect(files.map((file) => path.basename(file))).toEqual(['b.txt', 'a.json'])
+        fs.writeFileSync(files[0]!, 'written by a program')
+        return { b: cachers.b as never, a: [1], chosen: 1 }
+      },
+    )
     const store = await newStore()
     const record = await (await quiet(store)).run(undefined, [write])
     expect([await record.get('b'), await record.get('a')]).toEqual(['written by a program', [1]])

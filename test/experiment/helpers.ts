@@ -105,10 +105,14 @@ export async function child(
 ): Promise<{ stdout: string; stderr: string }> {
   const inherited = { ...process.env }
   delete inherited.VITEST
-  return promisify(execFile)(process.execPath, ['--import', path.join(root, 'node_modules/tsx/dist/loader.mjs'), file, ...args], {
-    cwd: root,
-    env: { ...inherited, CURIO_PROGRESS: '0', ...env },
-  })
+  return promisify(execFile)(
+    process.execPath,
+    ['--import', path.join(root, 'node_modules/tsx/dist/loader.mjs'), file, ...args],
+    {
+      cwd: root,
+      env: { ...inherited, CURIO_PROGRESS: '0', ...env },
+    },
+  )
 }
 
 /** A program in a folder of its own that may `import … from 'curio'`. */
@@ -119,7 +123,10 @@ export function program(text: string, name = 'program.ts', dir = tempDir()): str
     fs.symlinkSync(path.join(root, 'node_modules'), modules)
     fs.writeFileSync(path.join(dir, 'package.json'), JSON.stringify({ name: 'program', type: 'module' }))
   }
-  fs.writeFileSync(file, text.replaceAll("'curio'", `'${root}src/index.ts'`).replaceAll("'curio/cachers'", `'${root}cachers/json.ts'`))
+  fs.writeFileSync(
+    file,
+    text.replaceAll("'curio'", `'${root}src/index.ts'`).replaceAll("'curio/cachers'", `'${root}cachers/json.ts'`),
+  )
   return file
 }
 

@@ -6,6 +6,7 @@ import * as path from 'node:path'
 export interface TempDir extends AsyncDisposable {
   readonly path: string
   join(...parts: string[]): string
+  [Symbol.asyncDispose](): Promise<void>
 }
 
 /** @param base where to make it; default the system's folder for such things. */

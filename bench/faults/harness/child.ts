@@ -14,9 +14,12 @@ export interface ChildOptions {
 }
 
 const running = new Set<ChildProcess>()
-process.once('exit', () => {
+process.once('exit', endChildren)
+
+/** Ends what a failed scenario left running. */
+export function endChildren(): void {
   for (const child of running) child.kill('SIGKILL')
-})
+}
 
 /** A running child. What it says comes line by line; a line that was said before a kill is never lost. */
 export class Child {

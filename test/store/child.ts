@@ -1,0 +1,109 @@
+/** What tests of the store need done in another process: `child.ts <command> <arguments…>`, answers in lines. */
+import * as fs from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import 'proper-lockfile'
+import { CurioError } from '../../src/errors.js'
+import { nameKey } from '../../src/identity/key.js'
+import { loadChecksums } from '../../src/store/checksum.js'
+import { BareStore, bareBlobs, entryOf, load, save } from '../helpers/stores.js'
+
+const [command, folder, ...args] = process.argv.slice(2) as [string, string, ...string[]]
+const say = (text: string) => fs.writeSync(1, `${text}\n`)
+
+/** What a stage does: look, lock, look again, compute, commit. */
+async function computeOnce(store: BareStore, name: string, work: () => Promise<void>): Promise<string> {
+  const key = nameKey(name)
+  return store.once(
+    key,
+    () => load(store, key),
+    async () => {
+      say('computing')
+      await work()
+      await store.commit(key, await entryOf(store, key, `made by ${process.pid}`))
+      return (await load(store, key))!
+    },
+  )
+}
+
+const block = (ms: number) => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms)
+
+const commands: Record<string, () => Promise<void>> = {
+  /** `once <folder> <name> <ms> <sleep|block> [staleMs]`: says `value …`. */
+  async once() {
+    const [name, ms, how, staleMs] = args as [string, string, string, string?]
+    const store = await BareStore.open({
+      folder,
+      durability: 'cache',
+      ...(staleMs ? { lockStaleMs: Number(staleMs) } : {}),
+    })
+    say('ready')
+    const value = await computeOnce(store, name, async () => {
+      if (how === 'block') block(Number(ms))
+      else await sleep(Number(ms))
+    })
+    say(`value ${value}`)
+    say(`lost ${store.events.counts['lock-lost'] ?? 0}`)
+  },
+
+  /** `open <folder>`: opens when told to by a file, all at once; says the id. */
+  async open() {
+    await loadChecksums()
+    say('ready')
+    while (!fs.existsSync(args[0]!)) block(1)
+    say(`id ${(await BareStore.open(folder)).id}`)
+  },
+
+  /** `write <folder> <writer> <durability>`: puts and commits for ever; says `acked <name>` after each. */
+  async write() {
+    const [writer, durability] = args as [string, 'artifact' | 'cache']
+    const store = await BareStore.open({ folder, durability })
+    say('ready')
+    for (let i = 0; ; i++) {
+      const name = i % 5 === 0 ? `shared/${i}` : `w${writer}/${i}`
+      await save(store, name, `${name} `.repeat(200 + (i % 7) * 20_000))
+      say(`acked ${name}`)
+    }
+  },
+
+  /** `stream <folder> <MiB>`: puts a stream of that size; says the peak of its memory. */
+  async stream() {
+    await loadChecksums()
+    const { blobs } = bareBlobs(folder)
+    const piece = Buffer.alloc(300_000, 'some text')
+    const total = Number(args[0]) << 20
+    const info = await blobs.put(
+      (async function* () {
+        for (let at = 0; at < total; at += piece.byteLength) yield piece
+      })(),
+    )
+    say(`put ${info.bytes}`)
+    say(`peak ${process.resourceUsage().maxRSS >> 10}`)
+  },
+
+  /** `as <folder> <uid> <gid> <umask> <action> <name> [content]`: one action as another user; says what came of it. */
+  async as() {
+    const [uid, gid, umask, action, name, content] = args as [string, string, string, string, string, string?]
+    await loadChecksums()
+    process.umask(Number.parseInt(umask, 8))
+    process.setgroups!([])
+    process.setgid!(Number(gid))
+    process.setuid!(Number(uid))
+    try {
+      const store = await BareStore.open({ folder, readOnly: action === 'read-only' })
+      if (action === 'save') say(`saved ${(await save(store, name, content!)).outcome}`)
+      else if (action === 'once')
+        say(`value ${await computeOnce(store, name, async () => {})} lost ${store.events.counts['lock-lost'] ?? 0}`)
+      else if (action === 'evict') say(`evicted ${await store.evict(name)}`)
+      else if (action === 'verify')
+        say(
+          `problems ${JSON.stringify((await store.verify({ repair: true })).problems.map((p) => [p.kind, p.repaired]))}`,
+        )
+      else say(`loaded ${await load(store, name)}`)
+    } catch (error) {
+      if (!CurioError.is(error)) throw error
+      say(`refused ${error.code} ${error.message.replaceAll('\n', ' ')}`)
+    }
+  },
+}
+
+await commands[command]!()

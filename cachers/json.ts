@@ -124,7 +124,7 @@ function isLost(literal: string, isInteger: boolean): boolean {
   const value = Number(literal)
   if (!Number.isFinite(value)) return true
   if (!isInteger || Number.isSafeInteger(value)) return false
-  // JavaScript itself writes 2 ** 70 as 1180591620717411300000: its shortest text stands for exactly that number.
+  // JavaScript itself writes 2 ** 60 as 1152921504606847000: its shortest text stands for exactly that number.
   return String(value) !== literal && BigInt(value) !== BigInt(literal)
 }
 

@@ -200,16 +200,18 @@ export class ConfigError extends CurioError {
   override readonly code = 'ERR_CONFIG'
 }
 
-/** The body of a stage read a parameter it did not declare, so the parameter is not in its key. */
+/** The body of a stage read a parameter or an input it did not declare, so it is not in its key. */
 export class UndeclaredInputError extends CurioError {
   override readonly code = 'ERR_UNDECLARED_INPUT'
   constructor(
     readonly stage: string,
     readonly field: string,
     readonly declared: readonly string[],
+    kind: 'params' | 'inputs' = 'params',
   ) {
-    super(`stage ${stage} reads params.${field} but declares only ${declared.join(', ') || 'nothing'}`, {
-      hint: `add '${field}' to the stage's params, so that it counts in the key`,
+    const what = kind === 'params' ? `params.${field}` : `input ${field}`
+    super(`stage ${stage} reads ${what} but declares only ${declared.join(', ') || 'nothing'}`, {
+      hint: `add '${field}' to the stage's ${kind}, so that it counts in the key`,
     })
   }
 }
@@ -224,7 +226,7 @@ export class DefaultChangedError extends CurioError {
     readonly is: string,
   ) {
     super(`${key} was stored when the default of ${field} was ${was}; it is ${is} now`, {
-      hint: `pass ${field}: ${was} to use the stored result, give the stage a new version to compute again, or \`curio rm\` the entry`,
+      hint: `put the default back to use the stored result; give the stage a new version, or run it with mode 'force', to compute with ${is}`,
     })
   }
 }

@@ -2,6 +2,10 @@ import * as kills from './01-kills.js'
 import * as same from './04-same.js'
 import * as different from './05-different.js'
 import * as flight from './06-flight.js'
+import * as flips from './08-flips.js'
+import * as lengths from './09-lengths.js'
+import * as fullDisk from './10a-full-disk.js'
+import * as failingCalls from './10b-failing-calls.js'
 import type { Row } from './harness/row.js'
 
 export const rows: readonly Row[] = [
@@ -9,4 +13,8 @@ export const rows: readonly Row[] = [
   { row: '4', title: 'one key, same bytes, many processes', ...same },
   { row: '5', title: 'one key, different bytes, many processes', ...different },
   { row: '6', title: 'one computation, many processes; holders killed, stopped, blocked', ...flight },
+  { row: '8', title: 'every bit turned over', ...flips },
+  { row: '9', title: 'files cut, extended, zeroed', ...lengths },
+  { row: '10a', title: 'no space, no inodes, at every step', ...fullDisk },
+  { row: '10b', title: 'every call that changes the disk fails in turn', ...failingCalls },
 ]

@@ -29,6 +29,7 @@ export const globalOptions: readonly OptionHelp[] = [
   },
   { flag: '--json', text: 'one JSON document on standard output, errors as JSON on standard error' },
   { flag: '--no-color', text: 'no colours; NO_COLOR does the same, and so does any output that is no terminal' },
+  { flag: '--trust-world-writable', text: 'open a folder that anyone on this machine may write to' },
   { flag: '-h, --help', text: 'this help' },
   { flag: '--version', text: 'the version of curio' },
 ]

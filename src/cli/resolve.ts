@@ -36,6 +36,10 @@ function readByPath(store: EntryStore, text: string, cwd: string): Listed | unde
   return undefined
 }
 
+/** What a suggestion may cost: an edit distance for each of so many keys, of text no longer than this. */
+const compared = 20_000
+const longest = 300
+
 /** Several entries fit what was typed. */
 export class AmbiguousError extends CurioError {
   override readonly code = 'ERR_AMBIGUOUS'
@@ -58,7 +62,7 @@ export class AmbiguousError extends CurioError {
  */
 export function notStored(store: EntryStore, text: string, keys: readonly string[]): NotFoundError {
   keyPath(text)
-  const near = nearest(text, keys)
+  const near = text.length <= longest ? nearest(text, keys.slice(0, compared)) : undefined
   return new NotFoundError(`key ${clean(text)}`, store.folder, {
     hint:
       near !== undefined

@@ -83,9 +83,10 @@ async function dispatch(
     open: async ({ write = false } = {}) => {
       const folder = locateStore(args.text('store'), env, cwd)
       const { Store } = await import('../artifact/store.js')
+      const trustWorldWritable = args.has('trust-world-writable')
       // Read-only first, also where writing is wanted: a store that is not there must not come to be by a typing error.
-      const store = await Store.open({ folder, readOnly: true })
-      return write ? Store.open({ folder: store.folder }) : store
+      const store = await Store.open({ folder, trustWorldWritable, readOnly: true })
+      return write ? Store.open({ folder: store.folder, trustWorldWritable }) : store
     },
   }
   return (await command.load())(context)

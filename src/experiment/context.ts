@@ -32,10 +32,12 @@ export class BodyContext implements StageContext<unknown> {
   constructor(
     stage: string,
     params: Readonly<Record<string, unknown>>,
+    /** What the parameters' methods and getters come from. */
+    methods: object | null,
     readonly signal: AbortSignal | undefined,
     outputs: ReadonlyMap<string, Cacheable<unknown, unknown> | undefined>,
   ) {
-    this.params = guarded(stage, params)
+    this.params = guarded(stage, params, 'params', methods)
     const cachers: Record<string, Cacheable<unknown, never>> = {}
     for (const [name, cacher] of outputs) {
       if (cacher === undefined) continue
@@ -85,15 +87,25 @@ export class BodyContext implements StageContext<unknown> {
   }
 }
 
-/** An object that answers for its own names, and throws for every other: what is not declared is not in the key. */
-export function guarded(stage: string, values: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+/**
+ * An object that answers for its own names, and throws for every other: what is not declared is not in the key.
+ *
+ * @param methods the prototype whose methods and getters it has; they see what it answers for.
+ */
+export function guarded(
+  stage: string,
+  values: Readonly<Record<string, unknown>>,
+  kind: 'params' | 'inputs',
+  methods: object | null = Object.prototype,
+): Readonly<Record<string, unknown>> {
   const known = Object.keys(values)
-  return new Proxy(Object.freeze({ ...values }), {
-    get(target, name) {
-      if (typeof name === 'symbol' || Object.hasOwn(target, name)) return Reflect.get(target, name) as unknown
-      // What awaiting, printing and comparing an object ask for.
-      if (name === 'then' || name === 'toJSON' || name in Object.prototype) return Reflect.get(target, name) as unknown
-      throw new UndeclaredInputError(stage, name, known)
+  const target = Object.create(methods, Object.getOwnPropertyDescriptors(values)) as Record<string, unknown>
+  return new Proxy(Object.freeze(target), {
+    get(object, name, self) {
+      // `then` and `toJSON` are what awaiting and printing an object ask for.
+      if (typeof name === 'symbol' || name in object || name === 'then' || name === 'toJSON')
+        return Reflect.get(object, name, self) as unknown
+      throw new UndeclaredInputError(stage, name, known, kind)
     },
   })
 }

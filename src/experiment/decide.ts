@@ -47,13 +47,15 @@ export interface Plan {
   readonly key: Key
   readonly params: ParamsIdentity
   readonly visible: Readonly<Record<string, unknown>>
+  /** The prototype that the whole class of parameters has; of picked fields none. */
+  readonly methods: object
   readonly inputs: ReadonlyMap<string, StageInput>
   readonly cachers: ReadonlyMap<string, Cacheable<unknown, unknown> | undefined>
 }
 
 /** Everything that makes the key, and the key. */
 export async function decide(record: StageRecord, spec: StageSpec, given: Record<string, unknown>): Promise<Plan> {
-  const { params, visible } = await paramsOf(record, spec)
+  const { params, visible, methods } = await paramsOf(record, spec)
   const inputs = inputsOf(record, spec, given)
   const cachers = new Map<string, Cacheable<unknown, unknown> | undefined>()
   for (const [name, { cacher }] of spec.outputs) {
@@ -68,22 +70,16 @@ export async function decide(record: StageRecord, spec: StageSpec, given: Record
     outputs: outputKinds(cachers),
     ...(spec.codeChange === 'recompute' ? { code: spec.source.sha256 } : {}),
   })
-  return { key, params, visible, inputs, cachers }
+  return { key, params, visible, methods, inputs, cachers }
 }
 
-async function paramsOf(
-  record: StageRecord,
-  spec: StageSpec,
-): Promise<{ params: ParamsIdentity; visible: Record<string, unknown> }> {
+async function paramsOf(record: StageRecord, spec: StageSpec): Promise<Pick<Plan, 'params' | 'visible' | 'methods'>> {
   const values = record.params as Record<string, unknown> | undefined
-  if (spec.params === undefined) {
-    const visible = values === undefined || values === null ? {} : { ...values }
-    const shape = isConfig(values) ? (values.constructor as unknown as AnyConfigClass).shape : undefined
-    const params =
-      shape === undefined ? plainIdentity(visible) : await paramsIdentity(shape, visible, Object.keys(shape))
-    return { params, visible }
+  if (spec.params === undefined && !isConfig(values)) {
+    const visible = { ...(record.params as object | undefined) }
+    return { params: plainIdentity(visible), visible, methods: Object.prototype }
   }
-  const { config, fields } = spec.params
+  const { config, fields } = spec.params ?? wholeOf((values as object).constructor as unknown as AnyConfigClass)
   if (!(values instanceof config)) {
     const is =
       values === undefined
@@ -97,7 +93,13 @@ async function paramsOf(
   }
   const all = values as Record<string, unknown>
   const visible = Object.fromEntries(fields.map((field) => [field, all[field]]))
-  return { params: await paramsIdentity(config.shape, visible, fields), visible }
+  const isWhole = fields.length === Object.keys(config.shape).length
+  const methods = isWhole ? (config.prototype as object) : Object.prototype
+  return { params: await paramsIdentity(config.shape, visible, fields), visible, methods }
+}
+
+function wholeOf(config: AnyConfigClass): NonNullable<StageSpec['params']> {
+  return { config, fields: Object.keys(config.shape) }
 }
 
 function inputsOf(record: StageRecord, spec: StageSpec, given: Record<string, unknown>): Map<string, StageInput> {

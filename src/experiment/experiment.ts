@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { Store } from '../artifact/store.js'
-import { DeclarationError, MissingInputError, refuseUnknown } from '../errors.js'
+import { DeclarationError, MissingInputError, nearest, refuseUnknown } from '../errors.js'
 import type { StoreOptions } from '../store/store.js'
 import type { StageSpec } from './decide.js'
 import { checkMode } from './declare.js'
@@ -40,6 +40,7 @@ export class Experiment {
   readonly name: string
   readonly #options: ExperimentOptions
   #store: Promise<Store> | undefined
+  #readOnly: Promise<Store> | undefined
 
   constructor(options: ExperimentOptions) {
     refuseUnknown('Experiment', options, ['name', 'store', 'progress'])
@@ -55,7 +56,24 @@ export class Experiment {
   store(): Promise<Store> {
     const { store } = this.#options
     this.#store ??= store instanceof Store ? Promise.resolve(store) : Store.open(store)
+    // A store that could not be opened may be there the next time.
+    this.#store.catch(() => {
+      this.#store = undefined
+    })
     return this.#store
+  }
+
+  /** For curio: the same store, opened so that nothing can be written to it, whatever is found there. */
+  readOnlyStore(): Promise<Store> {
+    const { store } = this.#options
+    if (store instanceof Store && store.readOnly) return this.store()
+    // Its folder was accepted when it was opened for writing.
+    const more = store instanceof Store ? { folder: store.folder, trustWorldWritable: true } : optionsOf(store)
+    this.#readOnly ??= Store.open({ ...more, readOnly: true })
+    this.#readOnly.catch(() => {
+      this.#readOnly = undefined
+    })
+    return this.#readOnly
   }
 
   /** A record to run stages in one by one: `const r1 = await load(experiment.record(params))`. */
@@ -83,6 +101,7 @@ export class Experiment {
       return spec
     })
     checkOrder(specs)
+    checkForced(options.force ?? [], specs)
     const record = this.record(params, options)
     for (const spec of specs) await runStage(record, spec)
     return record as unknown as StageRecord<P, OutputsOfAll<T> & object>
@@ -98,6 +117,23 @@ function checkRunOptions(options: RunOptions): RunOptions {
     })
   }
   return { ...options, token: options.token ?? randomUUID() }
+}
+
+function optionsOf(store: string | StoreOptions): StoreOptions {
+  return typeof store === 'string' ? { folder: store } : store
+}
+
+/** A forced stage that is not in the run is a mistake of spelling, or of thought. */
+function checkForced(force: NonNullable<RunOptions['force']>, specs: readonly StageSpec[]): void {
+  const known = specs.map((spec) => spec.name)
+  for (const one of force) {
+    const name = typeof one === 'string' ? one : one.stageName
+    if (known.includes(name)) continue
+    const near = nearest(name, known)
+    throw new DeclarationError(`run: force names ${name}, which is no stage of this run`, {
+      hint: near === undefined ? `its stages are ${known.join(', ')}` : `did you mean ${near}?`,
+    })
+  }
 }
 
 function checkOrder(specs: readonly StageSpec[]): void {

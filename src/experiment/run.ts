@@ -19,7 +19,8 @@ export async function runStage(
   spec: StageSpec,
   given: Record<string, unknown> = {},
 ): Promise<StageRun> {
-  const store = await record.store()
+  const { mode, token } = modeOf(record, spec)
+  const store = await (mode === 'read-only' ? record.experiment.readOnlyStore() : record.store())
   const { reporter } = record
   const { signal } = record.runOptions
   signal?.throwIfAborted()
@@ -32,7 +33,7 @@ export async function runStage(
         const begin = performance.now()
         const plan = await decide(record, spec, given)
         keyText = plan.key.text
-        const result = await execute(store, record, spec, plan, started)
+        const result = await execute(store, record, spec, plan, { mode, token, started })
         // An input whose bytes were gone came back different: the decision was about another input.
         if (result === 'inputs-changed' && round < maxRounds) continue
         if (result === 'inputs-changed')
@@ -53,7 +54,7 @@ async function execute(
   record: StageRecord,
   spec: StageSpec,
   plan: Plan,
-  started: () => void,
+  { mode, token, started }: { mode: Mode; token: string | undefined; started: () => void },
 ): Promise<Omit<StageRun, 'seconds'> | 'inputs-changed'> {
   const { runOptions, reporter } = record
   const { signal, lazy = 'declared' } = runOptions
@@ -61,10 +62,10 @@ async function execute(
   const compute = async (): Promise<Computed> => {
     const values: Record<string, unknown> = {}
     for (const [name, input] of plan.inputs) if (name !== 'this') values[name] = await input.load(signal)
-    const context = new BodyContext(spec.name, plan.visible, signal, plan.cachers)
+    const context = new BodyContext(spec.name, plan.visible, plan.methods, signal, plan.cachers)
     let returned: unknown
     try {
-      returned = await spec.body(context, guarded(spec.name, values))
+      returned = await spec.body(context, guarded(spec.name, values, 'inputs'))
     } catch (error) {
       context.close()
       throw error
@@ -79,7 +80,6 @@ async function execute(
   }
 
   try {
-    const { mode, token } = modeOf(record, spec)
     const obtained = await obtain(store, {
       key: plan.key,
       outputs: plan.cachers,
@@ -96,7 +96,7 @@ async function execute(
       const handle = obtained.handles.get(name)!
       record.place(name, handle, { lazy: isLazy(output), resolve: output.resolve, stage: spec.name })
       const cacher = plan.cachers.get(name)
-      if (cacher?.options.overwritePath !== undefined) {
+      if (cacher?.options.overwritePath !== undefined && mode !== 'read-only') {
         const refused = await exportCopy(handle, cacher.options.overwritePath, mode === 'force')
         if (refused !== undefined) reporter.warn(spec.name, refused)
       }

@@ -1,7 +1,7 @@
 /** Hashing files that lie in a store, and remembering that it was done. */
 import * as fs from 'node:fs'
 import type { Digest } from '../identity/digest.js'
-import { fileBlocks } from './blocks.js'
+import { fileBlocks, ring } from './blocks.js'
 import { type BlobInfo, Checksummer, chunkSize } from './checksum.js'
 import * as io from './io.js'
 
@@ -64,7 +64,7 @@ export async function hashHandle(handle: fs.promises.FileHandle, signal?: AbortS
 /** SHA-256 and checksums of an open file. */
 export async function sumsOf(handle: fs.promises.FileHandle, chunk: number, signal?: AbortSignal): Promise<BlobInfo> {
   const sums = new Checksummer(chunk)
-  for await (const part of fileBlocks(handle)) {
+  for await (const part of fileBlocks(handle, ring(io.block))) {
     signal?.throwIfAborted()
     sums.update(part)
   }

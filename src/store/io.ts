@@ -278,6 +278,7 @@ export function ensureDir(dir: string, mode: number, durable: boolean): void {
   for (let attempt = 0; ; attempt++) {
     try {
       fs.mkdirSync(dir, mode)
+      setMode(() => fs.chmodSync(dir, mode))
       break
     } catch (error) {
       const code = errnoOf(error)
@@ -289,7 +290,6 @@ export function ensureDir(dir: string, mode: number, durable: boolean): void {
     }
     ensureDir(path.dirname(dir), mode, durable)
   }
-  setMode(() => fs.chmodSync(dir, mode))
   if (durable) syncDir(path.dirname(dir))
 }
 

@@ -125,6 +125,15 @@ describe('the store', () => {
     expect(fs.existsSync(path.join(place.dir, 'absent'))).toBe(false)
   })
 
+  it('that anyone may write to is refused with exit code 3, unless it is trusted', async () => {
+    const open = path.join(place.dir, 'open')
+    fs.cpSync(place.folder, open, { recursive: true, verbatimSymlinks: true })
+    fs.chmodSync(open, 0o777)
+    const ran = await place.curio('ls', '--store', open)
+    expect(ran).toMatchObject({ code: 3, err: expect.stringContaining(`chmod o-w ${open}`) })
+    expect((await place.curio('ls', '--store', open, '--trust-world-writable')).code).toBe(0)
+  })
+
   it('of a newer format is exit code 3 and stays as it is', async () => {
     const newer = path.join(place.dir, 'newer')
     fs.mkdirSync(newer)

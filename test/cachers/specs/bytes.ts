@@ -40,7 +40,15 @@ export default {
       value: Float32Array.of(1),
       message: /is a Float32Array, not bytes: use TensorCacher/,
     },
-    { label: 'a stream of texts', value: Readable.from(['a']), message: /yields a string, not bytes/ },
+    {
+      label: 'a stream of texts',
+      value: {
+        async *[Symbol.asyncIterator]() {
+          yield 'a'
+        },
+      },
+      message: /yields a string, not bytes/,
+    },
     { label: 'null', value: null, message: /is null, not bytes/ },
   ],
 } satisfies CacherCase<Uint8Array, BytesLike>

@@ -304,7 +304,7 @@ export default {
       message: /with a property "extra" of its own/,
     },
     { label: 'an array with properties', value: 'ab'.match(/a/), message: /properties besides its elements/ },
-    { label: 'a boxed number', value: new Number(1), message: /is a Number/ }, // biome-ignore lint/style/useConsistentBuiltinInstantiation: refused
+    { label: 'a boxed number', value: new Number(1), message: /is a Number/ },
     { label: 'a WeakMap', value: new WeakMap(), message: /is a WeakMap/ },
     { label: 'shared memory', value: new SharedArrayBuffer(2), message: /is a SharedArrayBuffer/ },
     { label: 'too many levels', value: levels(401), message: /nested deeper than 400 levels/ },

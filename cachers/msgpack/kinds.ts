@@ -1,5 +1,6 @@
+import { messageOf } from '../common.js'
 import { registeredAs } from './classes.js'
-import { arrayClasses, define, errorClasses, hiddenOfErrors } from './format.js'
+import { arrayClasses, define, errorClasses, hiddenOfErrors, Refusal } from './format.js'
 import type { Reader } from './read.js'
 
 /** How a kind comes back; `isObject`: it has a place among the objects that others may refer to. */
@@ -98,7 +99,12 @@ export const kinds: Readonly<Record<string, Kind>> = {
     if (hooks === undefined) {
       return reader.input.fail(`class ${name} was registered with encode and decode when this was saved`)
     }
-    return reader.put(index, hooks.decode(reader.field('value')))
+    const plain = reader.field('value')
+    try {
+      return reader.put(index, hooks.decode(plain))
+    } catch (cause) {
+      throw new Refusal(`decode of the registered class ${name} threw: ${messageOf(cause)}`, { cause })
+    }
   }),
 }
 

@@ -1,5 +1,5 @@
 import { types } from 'node:util'
-import { kindOf } from '../common.js'
+import { kindOf, messageOf } from '../common.js'
 import { type Registered, registeredFor } from './classes.js'
 import { arrayClasses, errorClasses, hiddenOfErrors, maxDepth, Refusal, tagKey } from './format.js'
 import { Output } from './output.js'
@@ -207,9 +207,17 @@ class Writer {
     this.out.string('value')
     this.depth += 1
     this.path[this.depth] = undefined
-    this.any(hooks.encode(value))
+    this.any(this.encoded(value, name, hooks))
     this.depth -= 1
     this.unfinished.delete(value)
+  }
+
+  private encoded(value: object, name: string, hooks: NonNullable<Registered['hooks']>): unknown {
+    try {
+      return hooks.encode(value)
+    } catch (cause) {
+      throw new Refusal(`${this.here()}: encode of the registered class ${name} threw: ${messageOf(cause)}`, { cause })
+    }
   }
 
   private date(value: Date): void {
@@ -311,10 +319,14 @@ class Writer {
   }
 
   private refuse(reason: string): never {
+    throw new Refusal(`${this.here()} ${reason}`)
+  }
+
+  private here(): string {
     const keys = this.path.slice(1, this.depth + 1)
     const text = keys.map((key) => (key === undefined ? '' : typeof key === 'number' ? `[${key}]` : `.${key}`))
     if (text.length > shownKeys) text.splice(shownKeys / 2, text.length - shownKeys, '…')
-    throw new Refusal(`${this.root}${text.join('')} ${reason}`)
+    return this.root + text.join('')
   }
 }
 

@@ -2,6 +2,7 @@ import { type Cacheable, cacherIdentity } from '../artifact/cacheable.js'
 import type { Mode } from '../artifact/once.js'
 import { cacherByName } from '../artifact/registry.js'
 import { DeclarationError, nearest } from '../errors.js'
+import { type Identified, identity, Verbatim } from '../identity/canonical.js'
 import { type AnyConfigClass, isConfig } from '../identity/config.js'
 import type { Digest } from '../identity/digest.js'
 import { type Key, stageKey } from '../identity/key.js'
@@ -38,8 +39,8 @@ export interface StageSpec {
   readonly mode: Mode | undefined
   readonly body: Body
   readonly source: { readonly sha256: Digest; readonly tag: string }
-  /** The object whose method it is: its fields count. */
-  readonly self: object | undefined
+  /** The object whose method it is: its fields count. `subclass`: the name of its class, where the method is called by `super`. */
+  readonly self: { readonly object: object; readonly subclass: string | undefined } | undefined
 }
 
 /** What a run of a stage was decided on. */
@@ -55,8 +56,11 @@ export interface Plan {
 
 /** Everything that makes the key, and the key. */
 export async function decide(record: StageRecord, spec: StageSpec, given: Record<string, unknown>): Promise<Plan> {
-  const { params, visible, methods } = await paramsOf(record, spec)
+  const { visible, methods, ...declared } = await paramsOf(record, spec)
   const inputs = inputsOf(record, spec, given)
+  const self = spec.self === undefined ? undefined : await selfInput(spec.self)
+  if (self?.input !== undefined) inputs.set('this', self.input)
+  const params = self?.params === undefined ? declared.params : joined(declared.params, self.params)
   const cachers = new Map<string, Cacheable<unknown, unknown> | undefined>()
   for (const [name, { cacher }] of spec.outputs) {
     cachers.set(name, cacher === 'msgpack' ? await cacherByName('msgpack') : cacher)
@@ -117,17 +121,47 @@ function inputsOf(record: StageRecord, spec: StageSpec, given: Record<string, un
       inputs.set(name, valueInput(name, spec.defaults[name]))
     else inputs.set(name, record.input(spec.name, name))
   }
-  if (spec.self !== undefined) {
-    const fields = ownFields(spec.self)
-    if (Object.keys(fields).length > 0) inputs.set('this', valueInput('this', fields))
-  }
   return inputs
 }
 
-/** The data of a method's object: it can read them, so they count. Functions do not, nor does a class of static methods. */
-function ownFields(self: object): Record<string, unknown> {
-  if (typeof self === 'function') return {}
-  return Object.fromEntries(Object.entries(self).filter(([, value]) => typeof value !== 'function'))
+/**
+ * The data of a method's object: it can read them, so they count. Functions do not, nor does a class of static methods. What is a
+ * configuration counts as one; what states its own identity, by that.
+ */
+async function selfInput({
+  object,
+  subclass,
+}: NonNullable<StageSpec['self']>): Promise<{ input?: StageInput; params?: ParamsIdentity }> {
+  if (typeof object === 'function') return {}
+  if (typeof (object as Partial<Identified>)[identity] === 'function') {
+    return { input: valueInput('this', subclass === undefined ? object : { [subclass]: object }) }
+  }
+  const shape = isConfig(object) ? (object.constructor as unknown as AnyConfigClass).shape : {}
+  const params = await paramsIdentity(shape, object as Record<string, unknown>, Object.keys(shape))
+  const fields = () => ownFields(object, shape)
+  const own = valueInput('this', fields(), fields)
+  const config = Object.fromEntries(Object.entries(params.key).map(([name, text]) => [name, new Verbatim(text)]))
+  const counts = { config, fields: own.identity, ...(subclass === undefined ? {} : { subclass }) }
+  return { input: { ...own, identity: valueInput('this', counts).identity }, params }
+}
+
+function ownFields(object: object, shape: AnyConfigClass['shape']): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(object).filter(([name, value]) => typeof value !== 'function' && !Object.hasOwn(shape, name)),
+  )
+}
+
+/** What an entry says of a stage's parameters, with those of the configuration whose method it is. */
+function joined(params: ParamsIdentity, self: ParamsIdentity): ParamsIdentity {
+  const named = (fields: Record<string, string>) =>
+    Object.fromEntries(Object.entries(fields).map(([name, text]) => [`this.${name}`, text]))
+  return {
+    ...params,
+    params: { ...params.params, ...named(self.params) },
+    ignored: { ...params.ignored, ...named(self.ignored) },
+    defaults: { ...params.defaults, ...named(self.defaults) },
+    files: [...params.files, ...self.files],
+  }
 }
 
 function outputKinds(cachers: Plan['cachers']): Record<string, readonly [string, unknown] | 'auto'> {

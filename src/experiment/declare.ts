@@ -1,6 +1,7 @@
 import { type CacherClass, type CacherSpec, cacherInstance, isCacherSpec } from '../artifact/cacheable.js'
+import { extraFiles } from '../artifact/once.js'
 import { registerCacher } from '../artifact/registry.js'
-import { DeclarationError, refuseUnknown } from '../errors.js'
+import { DeclarationError, InvalidNameError, refuseUnknown } from '../errors.js'
 import { type AnyConfigClass, isConfigClass, type Picked } from '../identity/config.js'
 import { sha256 } from '../identity/digest.js'
 import { checkVersion } from '../identity/key.js'
@@ -96,7 +97,7 @@ function paramsOf(who: string, params: ParamsSpec): { config: AnyConfigClass; fi
 function inputsOf(who: string, inputs: readonly InputSpec[]): readonly string[] {
   if (!Array.isArray(inputs)) throw new DeclarationError(`${who}: inputs must be a list of stages and names`)
   const names = inputs.flatMap((input) => {
-    if (typeof input === 'string') return [checkArtifactName(input)]
+    if (typeof input === 'string') return [checkName(input)]
     const outputs = (input as Partial<Stage<unknown, object, object>> | undefined)?.outputNames
     if (outputs === undefined)
       throw new DeclarationError(`${who}: an input is neither a stage nor a name`, {
@@ -110,7 +111,7 @@ function inputsOf(who: string, inputs: readonly InputSpec[]): readonly string[] 
 function outputsOf(who: string, options: AnyOptions): StageSpec['outputs'] {
   const outputs: Map<string, OutputPlan> = new Map()
   const add = (name: string, spec: OutputSpec | undefined, lazyName?: LazyName): void => {
-    checkArtifactName(name)
+    checkName(name)
     const twin = [...outputs.keys()].find((known) => known.toLowerCase() === name.toLowerCase())
     if (twin !== undefined)
       throw new DeclarationError(
@@ -124,6 +125,11 @@ function outputsOf(who: string, options: AnyOptions): StageSpec['outputs'] {
       })
     }
     const instance = cacher ? cacherInstance(cacher as CacherSpec) : undefined
+    if (instance?.options.path !== undefined) {
+      throw new DeclarationError(`${who}: output ${name} has a cacher with a path, which is for inline use`, {
+        hint: `leave it out; { overwritePath: '${instance.options.path}' } gives one more copy there`,
+      })
+    }
     if (instance !== undefined) registerCacher(instance.constructor as CacherClass<unknown, never>)
     outputs.set(name, {
       cacher: instance ?? (isLazy ? 'msgpack' : undefined),
@@ -152,6 +158,12 @@ function outputsOf(who: string, options: AnyOptions): StageSpec['outputs'] {
     else add(output.name, cachers?.[i], output)
   }
   return outputs
+}
+
+/** The name of an output or input: `this` stands for a method's object, and `_files` for the extra files of an entry. */
+function checkName(name: string): string {
+  if (name !== 'this' && name !== extraFiles) return checkArtifactName(name)
+  throw new InvalidNameError(name, 'is a reserved name')
 }
 
 function isLazyOutput(value: unknown): value is LazyOutput {

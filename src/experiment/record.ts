@@ -2,7 +2,7 @@ import { type ArtifactHandle, isLazy, type Lazy } from '../artifact/lazy.js'
 import type { Store } from '../artifact/store.js'
 import { CurioError, MissingInputError, NotEncodableError, NotFoundError, nearest } from '../errors.js'
 import { canonical } from '../identity/canonical.js'
-import { sha256 } from '../identity/digest.js'
+import { type Digest, sha256 } from '../identity/digest.js'
 import type { InputIdentity } from '../identity/key.js'
 import type { Experiment, RunOptions } from './experiment.js'
 import type { Reporter, StageRun } from './report.js'
@@ -151,11 +151,28 @@ export interface StageInput {
   /** Key of the entry it comes from. */
   readonly from?: string
   load(signal?: AbortSignal): Promise<unknown>
+  /** Whether the value is no longer what was counted; undefined where it cannot be changed. */
+  changed?(): boolean
 }
 
-/** An input that was set by hand, given at the call, or is a default. */
-export function valueInput(name: string, value: unknown): StageInput {
-  return { identity: valueIdentity(name, value), load: async () => value }
+/**
+ * An input that was set by hand, given at the call, or is a default.
+ *
+ * @param now gives the value as it is when it is asked whether it has changed.
+ */
+export function valueInput(name: string, value: unknown, now: () => unknown = () => value): StageInput {
+  const counted = valueIdentity(name, value)
+  const load = async (): Promise<unknown> => value
+  if (isLazy(value)) return { identity: counted, load }
+  const changed = (): boolean => {
+    try {
+      return valueIdentity(name, now()).value !== counted.value
+    } catch (error) {
+      if (error instanceof NotEncodableError) return true
+      throw error
+    }
+  }
+  return { identity: counted, load, changed }
 }
 
 /** An input came back different from what the key was made of. */
@@ -167,9 +184,11 @@ export class InputsChanged extends NotFoundError {
   }
 }
 
-/** How a value that is no artifact counts in a key. */
-function valueIdentity(name: string, value: unknown): InputIdentity {
-  if (isLazy(value)) return { artifact: value.digest }
+/**
+ * How a value that is no artifact of the state counts in a key. A handle among them counts as the handle that the stage gets, not as
+ * the artifact whose value it would get from the state.
+ */
+function valueIdentity(name: string, value: unknown): { readonly value: Digest } {
   try {
     return { value: sha256(canonical(value, name)) }
   } catch (error) {

@@ -1,9 +1,11 @@
 import { DeclarationError } from '../errors.js'
+import { identity } from '../identity/canonical.js'
 import { type DeclaredAt, declaredAt, declareOnce, idOf } from '../identity/declared.js'
+import { keyPath } from '../identity/path.js'
 import type { StageContext } from './context.js'
 import type { Body, StageSpec } from './decide.js'
 import { type AnyOptions, type Checked, checkOptions, sourceOf } from './declare.js'
-import type { StageRecord } from './record.js'
+import { StageRecord } from './record.js'
 import { runStage } from './run.js'
 import type {
   Annotated,
@@ -38,6 +40,9 @@ export interface StageOptions {
 }
 
 type Awaitable<T> = T | Promise<T>
+
+/** The longest uid of a key: label, dash, tail. */
+const maxUid = 97
 
 /** Object form: outputs by name with their cachers. */
 export interface ObjectOptions<
@@ -159,14 +164,30 @@ function functionStage(
   body: Body,
   at: DeclaredAt | undefined,
 ): Stage<unknown, object, object> {
-  const id = idOf(checked.named, at, body.name)
+  const id = checkId(idOf(checked.named, at, body.name), checked.version)
   const source = sourceOf(body)
   declareOnce(id, checked.version, at?.place, checked.named !== undefined, source.sha256)
   return asStage({ ...checked, id, source, body, self: undefined })
 }
 
+/** Refuses an id that could not be the first part of a key. */
+function checkId(id: string, version: string): string {
+  if (id === '') throw new DeclarationError('the name of a stage is empty')
+  keyPath(`${id},${version}/${'x'.repeat(maxUid)}`)
+  return id
+}
+
+/** A body gets something else as its record: a stage that calls a stage could not say what it reads. */
+function checkRecord(name: string, record: unknown): void {
+  if (record instanceof StageRecord) return
+  throw new DeclarationError(`stage ${name} takes a record of an experiment`, {
+    hint: 'a stage is not called in the body of another: run it before, and name it among the inputs',
+  })
+}
+
 function asStage(spec: StageSpec): Stage<unknown, object, object> {
   const run = async (record: StageRecord, inputs?: object): Promise<StageRecord> => {
+    checkRecord(spec.name, record)
     await runStage(record, spec, (inputs ?? {}) as Record<string, unknown>)
     return record
   }
@@ -189,17 +210,31 @@ const methods = new WeakMap<object, (self: object) => StageSpec>()
 
 function decorate(checked: Omit<Checked, 'source'>, method: Body, member: string, at: DeclaredAt | undefined): Body {
   const source = sourceOf(method)
-  const declared = new Set<string>()
+  const hidden = privateField(method)
+  const declared = new Map<string, object>()
   const specFor = (self: object): StageSpec => {
-    const owner = ownerOf(self, wrapped)
-    const id = idOf(checked.named, at, `${owner}.${member}`)
-    if (!declared.has(id)) {
-      declareOnce(id, checked.version, at?.place, checked.named !== undefined, source.sha256)
-      declared.add(id)
+    if (hidden !== undefined && typeof self !== 'function' && !(identity in self)) {
+      throw new DeclarationError(`${member} reads a #private field, ${hidden}, which no key can see`, {
+        hint: 'make it an ordinary field (`private` in TypeScript is one), or give the class a [Symbol.for("curio.identity")]() method that says what counts',
+      })
     }
-    return { ...checked, id, source, body: method.bind(self) as Body, self }
+    const owner = ownerOf(self, wrapped, member)
+    const id = checkId(idOf(checked.named, at, `${owner.name}.${member}`), checked.version)
+    const before = declared.get(id)
+    if (before === undefined) {
+      declareOnce(id, checked.version, at?.place, checked.named !== undefined, source.sha256)
+      declared.set(id, owner)
+    } else if (before !== owner && checked.named === undefined) {
+      throw new DeclarationError(`two classes called ${owner.name} inherit ${member}`, {
+        hint: 'give one of them another name: their results would be taken for each other',
+      })
+    }
+    const actual = typeof self === 'function' ? owner : (self.constructor as NamedClass)
+    const subclass = actual === owner ? undefined : actual.name
+    return { ...checked, id, source, body: method.bind(self) as Body, self: { object: self, subclass } }
   }
   const wrapped = async function (this: object, record: StageContext<unknown>, inputs?: object): Promise<unknown> {
+    checkRecord(member, record)
     const spec = specFor(this)
     await runStage(record as unknown as StageRecord, spec, (inputs ?? {}) as Record<string, unknown>)
     const target = record as unknown as StageRecord<unknown, Record<string, unknown>>
@@ -213,19 +248,34 @@ function decorate(checked: Omit<Checked, 'source'>, method: Body, member: string
   return wrapped as unknown as Body
 }
 
-/** The class whose own method it is: a subclass that inherits it shares its results. */
-function ownerOf(self: object, method: unknown): string {
-  if (typeof self === 'function') return self.name
+type NamedClass = object & { readonly name: string }
+
+/**
+ * The class a method's results go by: the object's own, for an inherited method may call what a subclass overrides; or the one that
+ * declares the method, where a subclass that overrides it calls it by `super`.
+ */
+function ownerOf(self: object, method: unknown, member: string): NamedClass {
+  const own = (typeof self === 'function' ? self : self.constructor) as NamedClass
+  if (!(member in self) || (self as Record<string, unknown>)[member] === method) return own
   for (
     let at: object | null = Object.getPrototypeOf(self) as object | null;
     at !== null;
     at = Object.getPrototypeOf(at) as object | null
   ) {
-    if (Object.values(Object.getOwnPropertyDescriptors(at)).some((property) => property.value === method)) {
-      return (at.constructor as { name: string }).name
-    }
+    if (Object.getOwnPropertyDescriptor(at, member)?.value !== method) continue
+    return (typeof at === 'function' ? at : at.constructor) as NamedClass
   }
-  return (self.constructor as { name: string }).name
+  return own
+}
+
+/** The name of a #private field (not a method) that a function's text reads of `this`, as written or as transpilers lower it. */
+function privateField(method: Body): string | undefined {
+  const text = Function.prototype.toString.call(method)
+  return (
+    /\bthis\.(#[\w$]+)(?![\w$]|\s*\()/.exec(text)?.[1] ??
+    /__privateGet\(this, _([\w$]+)\)/.exec(text)?.[1] ??
+    /__classPrivateFieldGet\(this, _(?:\w+_)?([\w$]+), "f"\)/.exec(text)?.[1]
+  )
 }
 
 /** The stage a decorated method is. */

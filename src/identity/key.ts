@@ -73,8 +73,8 @@ function clean(text: string): string {
 
 /** A version is short text that can stand in a folder name. */
 export function checkVersion(version: string): string {
-  if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$/.test(version)) {
-    throw new InvalidNameError(version, 'is no version: use up to 40 letters, digits, dots, dashes')
+  if (typeof version !== 'string' || !/^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$/.test(version)) {
+    throw new InvalidNameError(String(version), 'is no version: use up to 40 letters, digits, dots, dashes')
   }
   return version
 }

@@ -120,8 +120,15 @@ export function parseList(bytes: Uint8Array): ArtifactFile[] | undefined {
   }
 }
 
-/** The text of `entry.json`. */
+/**
+ * The text of `entry.json`.
+ *
+ * @throws {CurioError} for what no reader would take for an entry: it would be acknowledged, and lost.
+ */
 export function entryText(entry: Entry): string {
+  const { error } = body.safeParse(entry)
+  if (error !== undefined)
+    throw new CurioError(`the entry of ${entry.key} cannot be read back: ${describeIssue(error)}`)
   const text = JSON.stringify(entry)
   if (text.length > maxEntry / 4 && Buffer.byteLength(text) > maxEntry - 200) {
     throw new CurioError(
@@ -157,11 +164,14 @@ export function parseEntry(bytes: Uint8Array): Found {
   try {
     const result = body.safeParse(JSON.parse(json))
     if (result.success) return { state: 'entry', entry: result.data as Entry, text }
-    const issue = result.error.issues[0]
-    return { state: 'damaged', reason: `${issue?.path.join('.')}: ${issue?.message}` }
+    return { state: 'damaged', reason: describeIssue(result.error) }
   } catch (error) {
     return { state: 'damaged', reason: String(error) }
   }
+}
+
+function describeIssue({ issues: [issue] }: z.ZodError): string {
+  return `${issue?.path.join('.')}: ${issue?.message}`
 }
 
 export const maxEntryBytes = maxEntry

@@ -26,7 +26,12 @@ export function signHolder(file: string): void {
     lock: identityOf(file) ?? '',
   }
   const temp = io.writeTemp(path.dirname(file), `${JSON.stringify(holder)}\n`, 0o644, false)
-  fs.renameSync(temp, `${file}.json`)
+  try {
+    fs.renameSync(temp, `${file}.json`)
+  } catch (error) {
+    io.remove(temp)
+    throw error
+  }
 }
 
 /** The holder of the lock that is there now; undefined when it is free, or nobody can say. */

@@ -170,9 +170,14 @@ export function tempName(): string {
 /** Writes `data` to a new temporary file in `dir` and returns its path. On any failure nothing is left behind. */
 export function writeTemp(dir: string, data: Uint8Array | string, mode: number, durable: boolean): string {
   const temp = path.join(dir, tempName())
-  let fd: number | undefined
+  writeNew(temp, data, mode, durable)
+  return temp
+}
+
+/** Writes `data` to a file that must not be there yet. On any failure nothing is left behind. */
+export function writeNew(file: string, data: Uint8Array | string, mode: number, durable: boolean): void {
+  let fd: number | undefined = fs.openSync(file, 'wx', mode)
   try {
-    fd = fs.openSync(temp, 'wx', mode)
     const bytes = typeof data === 'string' ? Buffer.from(data) : data
     for (let at = 0; at < bytes.byteLength; ) {
       at += fs.writeSync(fd, bytes, at, Math.min(bytes.byteLength - at, block))
@@ -182,10 +187,9 @@ export function writeTemp(dir: string, data: Uint8Array | string, mode: number, 
     const closing = fd
     fd = undefined
     fs.closeSync(closing)
-    return temp
   } catch (error) {
     if (fd !== undefined) closeQuietly(fd)
-    remove(temp)
+    remove(file)
     throw error
   }
 }

@@ -111,7 +111,14 @@ function blobPath(folder: string, digest: string): string {
   return path.join(folder, 'blobs', digest.slice(0, 2), digest)
 }
 
+/** Straight to its name where nothing stands: a torn one is repaired by the next hit, and nothing is ever read from it. */
 function writeSidecar(file: string, text: string, modes: io.Modes): void {
+  try {
+    io.writeNew(file, text, modes.file | 0o200, false)
+    return
+  } catch (error) {
+    if (io.errnoOf(error) !== 'EEXIST') throw error
+  }
   const there = readSidecar(file)
   if (there === text || there === 'not ours') return
   const temp = io.writeTemp(path.dirname(file), text, modes.file | 0o200, false)
@@ -136,20 +143,22 @@ function readSidecar(file: string): string | undefined {
 
 function writeLink(at: string, target: string): void {
   const relative = path.relative(path.dirname(at), target)
-  const there = fs.lstatSync(at, { throwIfNoEntry: false })
-  if (there !== undefined) {
-    if (!there.isSymbolicLink() || fs.readlinkSync(at) === relative) return
-    const temp = path.join(path.dirname(at), io.tempName())
-    fs.symlinkSync(relative, temp)
-    try {
-      fs.renameSync(temp, at)
-    } catch (error) {
-      io.remove(temp)
-      throw error
-    }
+  try {
+    fs.symlinkSync(relative, at)
     return
+  } catch (error) {
+    if (io.errnoOf(error) !== 'EEXIST') throw error
   }
-  fs.symlinkSync(relative, at)
+  const there = fs.lstatSync(at, { throwIfNoEntry: false })
+  if (there?.isSymbolicLink() !== true || fs.readlinkSync(at) === relative) return
+  const temp = path.join(path.dirname(at), io.tempName())
+  fs.symlinkSync(relative, temp)
+  try {
+    fs.renameSync(temp, at)
+  } catch (error) {
+    io.remove(temp)
+    throw error
+  }
 }
 
 /** True when the link at `file` leads to the blob it should, so that its path may be handed to a program. */

@@ -26,7 +26,7 @@ describe('JsonCacher', () => {
       return { scores: value }
     })
     const experiment = new Experiment({ name: 'x', store: dir.join('.curio') })
-    await expect(experiment.run(undefined, [evaluate])).rejects.toThrow(refusal('scores'))
+    await expect(experiment.run(undefined, [evaluate], { progress: false })).rejects.toThrow(refusal('scores'))
   })
 
   it('goes by its own name in a subclass', async () => {

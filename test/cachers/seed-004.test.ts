@@ -26,7 +26,7 @@ describe('the listings of seed 004', () => {
     })
     const experiment = new Experiment({ name: 'seed', store: dir.join('.curio') })
     for (let run = 0; run < 2; run++) {
-      const record = await experiment.run(undefined, [train])
+      const record = await experiment.run(undefined, [train], { progress: false })
       expect(await record.get('trained')).toEqual(model)
       expect(record.lazy('trained').metadata).toMatchObject({
         files: [{ role: 'trained.model_obj' }, { role: 'trained_model' }],

@@ -55,7 +55,8 @@ describe('@stage on a method', () => {
   it('is a stage by stageOf, and the object’s own fields count, private ones too, functions not', async () => {
     const experiment = await quiet()
     ran = []
-    const run = async (object: Scale) => (await experiment.run(undefined, [source, stageOf(object, 'scale')])).get('scaled')
+    const run = async (object: Scale) =>
+      (await experiment.run(undefined, [source, stageOf(object, 'scale')])).get('scaled')
     expect(await run(new Scale(2))).toBe(6)
     expect(await run(new Scale(2))).toBe(6)
     expect(await run(new Scale(3))).toBe(9)
@@ -81,15 +82,53 @@ describe('@stage on a method', () => {
     expect([typed.stageName, typed.inputNames, typed.outputNames]).toEqual(['scale', ['x'], ['scaled']])
   })
 
-  it('is named by module, class and method; a subclass that inherits it shares its results, one that overrides it does not', async () => {
+  it('is named by module, its object’s class and method, for an inherited method may call what a subclass overrides', async () => {
     const experiment = await quiet()
     ran = []
-    const keyOf = async (object: Scale) => (await experiment.run(undefined, [source, stageOf(object, 'scale')])).stages[1]!.key
+    const keyOf = async (object: Scale) =>
+      (await experiment.run(undefined, [source, stageOf(object, 'scale')])).stages[1]!.key
     const base = await keyOf(new Scale(2))
     expect(base).toMatch(/^curio\/test\/experiment\/methods\.test\.Scale\.scale,1\//)
-    expect(await keyOf(new Inherits(2))).toBe(base)
-    expect(await keyOf(new Overrides(2))).toContain('Overrides.scale,1/')
-    expect(ran).toEqual(['scale', 'override'])
+    expect(await keyOf(new Inherits(2))).toContain('.Inherits.scale,1/')
+    expect(await keyOf(new Overrides(2))).toContain('.Overrides.scale,1/')
+    expect(ran).toEqual(['scale', 'scale', 'override'])
+  })
+
+  it('called by super keeps its own class’s name, and results of base and subclass are not taken for each other', async () => {
+    class Base {
+      step() {
+        return 1
+      }
+      @stage({ outputs: { n: NumberCacher } })
+      async fit(_record: StageContext) {
+        return { n: this.step() }
+      }
+    }
+    class Sub extends Base {
+      override step() {
+        return 2
+      }
+      override async fit(record: StageContext) {
+        return super.fit(record)
+      }
+    }
+    const store = await newStore()
+    const experiment = await quiet(store)
+    expect(await new Base().fit(experiment.record() as never)).toEqual({ n: 1 })
+    expect(await new Sub().fit(experiment.record() as never)).toEqual({ n: 2 })
+    const keys: string[] = []
+    for await (const entry of store.list()) keys.push(entry.key.split('.').slice(-2).join('.').split(',')[0]!)
+    expect(keys).toEqual(['Base.fit', 'Base.fit'])
+    const inherit = (step: number) =>
+      class Same extends Base {
+        override step() {
+          return step
+        }
+      }
+    await new (inherit(1))().fit(experiment.record() as never)
+    expect(await failure(new (inherit(3))().fit(experiment.record() as never))).toMatchObject({
+      code: 'ERR_DECLARATION',
+    })
   })
 
   it('works on a static method', async () => {
@@ -142,7 +181,10 @@ describe('@stage on a method', () => {
     expect(await run(new Model({ data: file }))).toBe(20)
     expect(await run(new Model({ data: file, k: 2 }))).toBe(40)
     const record = await experiment.run(undefined, [stageOf(new Model({ data: file }), 'fit')])
-    expect(await store.entry(record.stages[0]!.key)).toMatchObject({ ignored: { 'this.workers': '1' }, defaults: { 'this.k': '1' } })
+    expect(await store.entry(record.stages[0]!.key)).toMatchObject({
+      ignored: { 'this.workers': '1' },
+      defaults: { 'this.k': '1' },
+    })
   })
 
   it('counts what the object says of itself, where it says something', async () => {
@@ -217,7 +259,9 @@ describe('@stage on a method', () => {
   it('that is not decorated, and a decorator that is not on a method, are refused', () => {
     expect(() => stageOf(new Scale(1), 'helper' as never)).toThrow('helper is not decorated by @stage')
     const decorate = stage({ outputs: { n: NumberCacher } }) as unknown as (value: unknown, context: unknown) => unknown
-    expect(() => decorate(undefined, { kind: 'field', name: 'n' })).toThrow('@stage decorates methods; use `field = stage(')
+    expect(() => decorate(undefined, { kind: 'field', name: 'n' })).toThrow(
+      '@stage decorates methods; use `field = stage(',
+    )
     expect(() => decorate(() => 1, undefined)).toThrow('@stage decorates methods')
   })
 
@@ -239,9 +283,12 @@ describe('a stage as a field', () => {
   it('is fully typed and a stage like any other', async () => {
     class Pipeline {
       static readonly k = 2
-      readonly fit = stage({ inputs: [source], outputs: { y: NumberCacher }, name: 'methods/field' }, async (_record, { x }) => ({
-        y: x * Pipeline.k,
-      }))
+      readonly fit = stage(
+        { inputs: [source], outputs: { y: NumberCacher }, name: 'methods/field' },
+        async (_record, { x }) => ({
+          y: x * Pipeline.k,
+        }),
+      )
     }
     const { fit } = new Pipeline()
     const record = await (await quiet()).run(undefined, [source, new Pipeline().fit])

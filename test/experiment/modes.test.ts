@@ -11,18 +11,27 @@ class Params extends Config({ a: z.int().default(1), b: z.int().default(0) }) {}
 /** A line of three stages that notes what runs; the name tells the tests apart. */
 function line(name: string, jitter = () => 0) {
   const ran: string[] = []
-  const parity = stage({ params: Params.pick('a'), outputs: { even: NumberCacher }, name: `${name}/parity` }, async ({ params }) => {
-    ran.push('parity')
-    return { even: (params.a % 2) + jitter() }
-  })
-  const double = stage({ inputs: [parity], params: Params.pick(), outputs: { twice: NumberCacher }, name: `${name}/double` }, async (_r, { even }) => {
-    ran.push('double')
-    return { twice: even * 2 }
-  })
-  const show = stage({ inputs: [double], params: Params.pick('b'), outputs: { text: JsonCacher }, name: `${name}/show` }, async ({ params }, { twice }) => {
-    ran.push('show')
-    return { text: `${twice}+${params.b}` }
-  })
+  const parity = stage(
+    { params: Params.pick('a'), outputs: { even: NumberCacher }, name: `${name}/parity` },
+    async ({ params }) => {
+      ran.push('parity')
+      return { even: (params.a % 2) + jitter() }
+    },
+  )
+  const double = stage(
+    { inputs: [parity], params: Params.pick(), outputs: { twice: NumberCacher }, name: `${name}/double` },
+    async (_r, { even }) => {
+      ran.push('double')
+      return { twice: even * 2 }
+    },
+  )
+  const show = stage(
+    { inputs: [double], params: Params.pick('b'), outputs: { text: JsonCacher }, name: `${name}/show` },
+    async ({ params }, { twice }) => {
+      ran.push('show')
+      return { text: `${twice}+${params.b}` }
+    },
+  )
   const take = (): string[] => ran.splice(0)
   return { stages: [parity, double, show] as const, take }
 }
@@ -49,7 +58,10 @@ describe('force', () => {
     await experiment.run(new Params({}), stages)
     take()
     const record = await experiment.run(new Params({}), stages, { mode: 'force' })
-    expect([take(), record.stages.map((run) => run.how)]).toEqual([['parity', 'double', 'show'], ['computed', 'computed', 'computed']])
+    expect([take(), record.stages.map((run) => run.how)]).toEqual([
+      ['parity', 'double', 'show'],
+      ['computed', 'computed', 'computed'],
+    ])
   })
 
   it('of one stage reruns what is downstream exactly when it comes out different', async () => {
@@ -116,7 +128,9 @@ describe('read-only', () => {
     const record = await experiment.run(new Params({}), stages, { mode: 'read-only' })
     expect(record.stages.map((run) => run.how)).toEqual(['loaded', 'loaded', 'loaded'])
     expect(await record.get('text')).toBe('2+0')
-    expect(await failure(experiment.run(new Params({ a: 2 }), stages, { mode: 'read-only' }))).toMatchObject({ code: 'ERR_READ_ONLY' })
+    expect(await failure(experiment.run(new Params({ a: 2 }), stages, { mode: 'read-only' }))).toMatchObject({
+      code: 'ERR_READ_ONLY',
+    })
     expect(take()).toEqual([])
     expect(listing(store.folder)).toEqual(before)
   })
@@ -129,7 +143,9 @@ describe('read-only', () => {
     flip((await blobFiles(store, first.stages[2]!.key, 'text'))[0]!)
     flip(path.join(store.dirOf(first.stages[0]!.key), 'entry.json'), 200)
     const before = listing(store.folder)
-    expect(await failure(experiment.run(new Params({}), stages, { mode: 'read-only' }))).toMatchObject({ code: 'ERR_READ_ONLY' })
+    expect(await failure(experiment.run(new Params({}), stages, { mode: 'read-only' }))).toMatchObject({
+      code: 'ERR_READ_ONLY',
+    })
     const record = experiment.record(new Params({}), { mode: 'read-only' }).set('twice', 2)
     const shown = await failure(stages[2](record as never, { twice: 3 }))
     expect(shown).toMatchObject({ code: 'ERR_READ_ONLY' })
@@ -140,7 +156,9 @@ describe('read-only', () => {
     const { stages } = line('read-only-absent')
     const folder = path.join(tempDir(), 'none')
     const experiment = new Experiment({ name: 'x', store: folder, progress: false })
-    expect(await failure(experiment.run(new Params({}), stages, { mode: 'read-only' }))).toMatchObject({ code: 'ERR_STORE_OPEN' })
+    expect(await failure(experiment.run(new Params({}), stages, { mode: 'read-only' }))).toMatchObject({
+      code: 'ERR_STORE_OPEN',
+    })
     expect(fs.existsSync(folder)).toBe(false)
     const record = await experiment.run(new Params({}), stages)
     expect(record.stages).toHaveLength(3)
@@ -148,7 +166,10 @@ describe('read-only', () => {
 
   it('does not write the copy at an overwritePath', async () => {
     const target = path.join(tempDir(), 'copy.num')
-    const make = stage({ outputs: { v: new NumberCacher({ overwritePath: target }) }, name: 'read-only-copy' }, async () => ({ v: 1 }))
+    const make = stage(
+      { outputs: { v: new NumberCacher({ overwritePath: target }) }, name: 'read-only-copy' },
+      async () => ({ v: 1 }),
+    )
     const experiment = await quiet()
     await experiment.run(undefined, [make])
     fs.rmSync(target)
@@ -159,7 +180,8 @@ describe('read-only', () => {
 
 describe('which mode goes before which', () => {
   let n = 0
-  const own = (mode: 'cached' | 'force' | 'read-only') => stage({ outputs: { v: NumberCacher }, name: 'precedence', mode }, async () => ({ v: ++n }))
+  const own = (mode: 'cached' | 'force' | 'read-only') =>
+    stage({ outputs: { v: NumberCacher }, name: 'precedence', mode }, async () => ({ v: ++n }))
   const how = async (store: Awaited<ReturnType<typeof newStore>>, mode: Parameters<typeof own>[0], options = {}) => {
     const before = n
     const outcome = await (await quiet(store)).run(undefined, [own(mode)], options).then(
@@ -182,7 +204,9 @@ describe('which mode goes before which', () => {
 
   it('an unknown mode, lazy or option is refused with the known ones', async () => {
     const experiment = await quiet()
-    expect(() => experiment.record(undefined, { mode: 'forced' as never })).toThrow("use 'cached', 'force' or 'read-only'")
+    expect(() => experiment.record(undefined, { mode: 'forced' as never })).toThrow(
+      "use 'cached', 'force' or 'read-only'",
+    )
     expect(() => experiment.record(undefined, { lazy: true as never })).toThrow("use 'declared', 'all' or 'none'")
     expect(() => experiment.record(undefined, { forse: [] } as never)).toThrow('did you mean force?')
     expect(() => own('retry' as never)).toThrow("use 'cached', 'force' or 'read-only'")

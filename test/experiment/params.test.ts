@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { JsonCacher } from '../../cachers/json.js'
 import { Config, DefaultChangedError, stage, UndeclaredInputError } from '../../src/index.js'
-import { failure, NumberCacher, newStore, quiet } from './helpers.js'
+import { failure, NumberCacher, quiet } from './helpers.js'
 
 class Params extends Config({ a: z.int().default(1), b: z.int().default(2), c: z.int().default(3) }) {
   note = 'mine'
@@ -16,9 +16,12 @@ class Params extends Config({ a: z.int().default(1), b: z.int().default(2), c: z
 
 describe('what a stage declares to read', () => {
   it('is all its body sees: reading another parameter throws and names the one to add', async () => {
-    const peek = stage({ params: Params.pick('a'), outputs: { n: NumberCacher }, name: 'peek' }, async ({ params }) => ({
-      n: (params as Params).b,
-    }))
+    const peek = stage(
+      { params: Params.pick('a'), outputs: { n: NumberCacher }, name: 'peek' },
+      async ({ params }) => ({
+        n: (params as Params).b,
+      }),
+    )
     const error = await failure((await quiet()).run(new Params({}), [peek]))
     expect(error).toBeInstanceOf(UndeclaredInputError)
     expect(error).toMatchObject({ stage: 'peek', field: 'b', declared: ['a'] })
@@ -27,10 +30,13 @@ describe('what a stage declares to read', () => {
 
   it('decides alone what reruns it', async () => {
     let n = 0
-    const some = stage({ params: Params.pick('a', 'b'), outputs: { n: NumberCacher }, name: 'some' }, async ({ params }) => {
-      n += 1
-      return { n: params.a + params.b }
-    })
+    const some = stage(
+      { params: Params.pick('a', 'b'), outputs: { n: NumberCacher }, name: 'some' },
+      async ({ params }) => {
+        n += 1
+        return { n: params.a + params.b }
+      },
+    )
     const experiment = await quiet()
     await experiment.run(new Params({}), [some])
     await experiment.run(new Params({ c: 9 }), [some])
@@ -40,10 +46,16 @@ describe('what a stage declares to read', () => {
   })
 
   it('inputs are guarded the same way, and the message speaks of inputs', async () => {
-    const make = stage({ outputs: { x: NumberCacher, y: NumberCacher }, name: 'guard/make' }, async () => ({ x: 1, y: 2 }))
-    const take = stage({ inputs: ['x'], outputs: { n: NumberCacher }, name: 'guard/take' }, async (_record, inputs) => ({
-      n: (inputs as unknown as { y: number }).y,
+    const make = stage({ outputs: { x: NumberCacher, y: NumberCacher }, name: 'guard/make' }, async () => ({
+      x: 1,
+      y: 2,
     }))
+    const take = stage(
+      { inputs: ['x'], outputs: { n: NumberCacher }, name: 'guard/take' },
+      async (_record, inputs) => ({
+        n: (inputs as unknown as { y: number }).y,
+      }),
+    )
     const error = await failure((await quiet()).run(undefined, [make, take]))
     expect(error).toMatchObject({ code: 'ERR_UNDECLARED_INPUT', field: 'y' })
     expect(error.message).toMatch(/stage guard\/take|stage take/)
@@ -60,10 +72,18 @@ describe('what a stage declares to read', () => {
   })
 
   it('a field of the object that is no parameter does not count, so it cannot be read', async () => {
-    const whole = stage({ params: Params, outputs: { n: JsonCacher }, name: 'own-field' }, async ({ params }) => ({ n: params.note }))
-    expect(await failure((await quiet()).run(new Params({}), [whole]))).toMatchObject({ code: 'ERR_UNDECLARED_INPUT', field: 'note' })
+    const whole = stage({ params: Params, outputs: { n: JsonCacher }, name: 'own-field' }, async ({ params }) => ({
+      n: params.note,
+    }))
+    expect(await failure((await quiet()).run(new Params({}), [whole]))).toMatchObject({
+      code: 'ERR_UNDECLARED_INPUT',
+      field: 'note',
+    })
     const any = stage({ outputs: { n: JsonCacher }, name: 'own-field-any' }, async ({ params }) => ({ n: params.note }))
-    expect(await failure((await quiet()).run(new Params({}), [any]))).toMatchObject({ code: 'ERR_UNDECLARED_INPUT', field: 'note' })
+    expect(await failure((await quiet()).run(new Params({}), [any]))).toMatchObject({
+      code: 'ERR_UNDECLARED_INPUT',
+      field: 'note',
+    })
   })
 
   it('the guarded parameters can be awaited, printed, spread and compared, and not written to', async () => {
@@ -78,17 +98,23 @@ describe('what a stage declares to read', () => {
 
   it('a record of another class, or none, is refused before anything runs', async () => {
     class Other extends Config({ a: z.int() }) {}
-    const some = stage({ params: Params.pick('a'), outputs: { n: NumberCacher }, name: 'class' }, async () => ({ n: 1 }))
+    const some = stage({ params: Params.pick('a'), outputs: { n: NumberCacher }, name: 'class' }, async () => ({
+      n: 1,
+    }))
     const experiment = await quiet()
     // @ts-expect-error no parameters
-    expect((await failure(experiment.run(undefined, [some]))).message).toContain('reads parameters of class Params, the record has none')
+    expect((await failure(experiment.run(undefined, [some]))).message).toContain(
+      'reads parameters of class Params, the record has none',
+    )
     expect((await failure(experiment.run(new Other({ a: 1 }), [some]))).message).toContain('the record has Other')
     expect((await failure(experiment.run({ a: 1 }, [some]))).message).toContain('the record has a plain object')
   })
 
   it('a subclass with more parameters is fine, and finds the results of its base', async () => {
     class More extends Params.extend({ d: z.int().default(0) }) {}
-    const whole = stage({ params: Params, outputs: { n: NumberCacher }, name: 'subclass' }, async ({ params }) => ({ n: params.a }))
+    const whole = stage({ params: Params, outputs: { n: NumberCacher }, name: 'subclass' }, async ({ params }) => ({
+      n: params.a,
+    }))
     const experiment = await quiet()
     const one = await experiment.run(new Params({ a: 5 }), [whole])
     const two = await experiment.run(new More({ a: 5, d: 7 }), [whole])
@@ -100,9 +126,16 @@ describe('a default that changed', () => {
   /** One stage in three states of its source, as three versions of a program would have it. */
   function program(version: 1 | 2 | 3) {
     const base = { need: z.int(), optim: z.object({ lr: z.number().default(0.1) }).prefault({}) }
-    const shape = version === 1 ? { ...base, k: z.int().default(1) } : { ...base, k: z.int().default(2), added: z.string().default('x') }
-    class P extends Config(version === 3 ? { ...shape, optim: z.object({ lr: z.number().default(0.2) }).prefault({}) } : shape) {}
-    const run = stage({ params: P, outputs: { n: NumberCacher }, name: 'default' }, async ({ params }) => ({ n: params.k }))
+    const shape =
+      version === 1
+        ? { ...base, k: z.int().default(1) }
+        : { ...base, k: z.int().default(2), added: z.string().default('x') }
+    class P extends Config(
+      version === 3 ? { ...shape, optim: z.object({ lr: z.number().default(0.2) }).prefault({}) } : shape,
+    ) {}
+    const run = stage({ params: P, outputs: { n: NumberCacher }, name: 'default' }, async ({ params }) => ({
+      n: params.k,
+    }))
     return { P, run }
   }
 
@@ -143,6 +176,8 @@ describe('a default that changed', () => {
     const experiment = await quiet()
     const [old, now] = [program(1), program(2)]
     await experiment.run(new old.P({ need: 1 }), [old.run])
-    expect(await failure(experiment.run(new now.P({ need: 1 }), [now.run], { mode: 'read-only' }))).toBeInstanceOf(DefaultChangedError)
+    expect(await failure(experiment.run(new now.P({ need: 1 }), [now.run], { mode: 'read-only' }))).toBeInstanceOf(
+      DefaultChangedError,
+    )
   })
 })

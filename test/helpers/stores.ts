@@ -38,7 +38,7 @@ export async function artifactOf(store: EntryStore, name: string, content: Conte
   return {
     name,
     ...made,
-    extension: main.startsWith(name) ? main.slice(name.length) : '',
+    extension: /^\w+((\.[\w-]+)*)$/.exec(main)?.[1] ?? '',
     digest: artifactDigest(made),
     bytes: files.reduce((sum, file) => sum + file.bytes, 0),
   }

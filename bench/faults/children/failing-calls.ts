@@ -56,7 +56,7 @@ async function oneCase({ bytes, streamed, op, error, through, k }: Case): Promis
   const unwatch = watch(store.folder, {
     before(call: Call): undefined {
       // What cleans up, and reading, is not part of this plan.
-      if (call.op !== op || (op === 'open' && call.creates !== true)) return
+      if (call.op !== op || ((op === 'open' || op === 'close') && call.creates !== true)) return
       calls += 1
       if (calls !== k) return
       where = path.relative(store.folder, call.to ?? call.path).replace(/[0-9a-f]{32,}/, '…')

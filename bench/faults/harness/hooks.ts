@@ -29,7 +29,7 @@ export interface Call {
   /** The bytes of a write, and where they go; no position: at the end. */
   readonly bytes?: Uint8Array
   readonly position?: number
-  /** An open that makes the file. */
+  /** An open that makes the file, or the close of a file that was opened so. */
   readonly creates?: boolean
 }
 
@@ -45,7 +45,7 @@ const promises = fs.promises as unknown as Record<string, Fn>
 
 /** Calls below `folder` go through `watcher` until the returned function is called. */
 export function watch(folder: string, watcher: Watcher): () => void {
-  const files = new Map<number, string>()
+  const files = new Map<number, Call>()
   const original = new Map<string, Fn>()
   const inside = (file: unknown): file is string =>
     typeof file === 'string' && (file === folder || file.startsWith(folder + path.sep))
@@ -73,7 +73,7 @@ export function watch(folder: string, watcher: Watcher): () => void {
   const onHandle = (name: string, op: Op): void =>
     patch(name, (real) => (...args) => {
       const file = files.get(args[0] as number)
-      return file === undefined ? real(...args) : run({ op, path: file }, () => real(...args))
+      return file === undefined ? real(...args) : run({ ...file, op }, () => real(...args))
     })
 
   onPath('linkSync', 'link')
@@ -90,8 +90,9 @@ export function watch(folder: string, watcher: Watcher): () => void {
   patch('openSync', (real) => (...args) => {
     const [file, flags] = args
     if (!inside(file)) return real(...args)
-    const fd = run(opening(file, flags), () => real(...args)) as number
-    files.set(fd, file)
+    const call = opening(file, flags)
+    const fd = run(call, () => real(...args)) as number
+    files.set(fd, call)
     return fd
   })
   patch('closeSync', (real) => (...args) => {
@@ -100,7 +101,7 @@ export function watch(folder: string, watcher: Watcher): () => void {
     files.delete(args[0] as number)
     // Whatever close reports, the descriptor is gone afterwards.
     try {
-      watcher.before?.({ op: 'close', path: file })
+      watcher.before?.({ ...file, op: 'close' })
     } finally {
       real(...args)
     }
@@ -109,10 +110,11 @@ export function watch(folder: string, watcher: Watcher): () => void {
   patch('writeSync', (real) => (fd, data, offset, length, position) => {
     const file = files.get(fd as number)
     if (file === undefined) return real(fd, data, offset, length, position)
-    const call = writing(file, data as Uint8Array, offset as number, length as number, position as number | undefined)
+    const at = position as number | undefined
+    const call = writing(file.path, data as Uint8Array, offset as number, length as number, at)
     const most = watcher.before?.(call) ?? (length as number)
     const written = real(fd, data, offset, Math.min(most, length as number), position) as number
-    watcher.after?.(writing(file, data as Uint8Array, offset as number, written, position as number | undefined))
+    watcher.after?.(writing(file.path, data as Uint8Array, offset as number, written, at))
     return written
   })
 
@@ -124,7 +126,7 @@ export function watch(folder: string, watcher: Watcher): () => void {
     watcher.before?.(call)
     const handle = (await open.call(fs.promises, ...args)) as fs.promises.FileHandle
     watcher.after?.(call)
-    return watched(handle, file, watcher)
+    return watched(handle, call, watcher)
   }
   syncBuiltinESMExports()
 
@@ -146,14 +148,14 @@ function writing(file: string, data: Uint8Array, offset: number, length: number,
 }
 
 /** The same handle, its methods watched. */
-function watched(handle: fs.promises.FileHandle, file: string, watcher: Watcher): fs.promises.FileHandle {
+function watched(handle: fs.promises.FileHandle, file: Call, watcher: Watcher): fs.promises.FileHandle {
   const methods = handle as unknown as Record<string, Fn>
   const wrap = (name: string, op: Op): void => {
     const real = methods[name]!.bind(handle)
     methods[name] = async (...args: unknown[]) => {
-      watcher.before?.({ op, path: file })
+      watcher.before?.({ ...file, op })
       const result = await real(...args)
-      watcher.after?.({ op, path: file })
+      watcher.after?.({ ...file, op })
       return result
     }
   }
@@ -161,18 +163,18 @@ function watched(handle: fs.promises.FileHandle, file: string, watcher: Watcher)
   wrap('chmod', 'chmod')
   const write = methods.write!.bind(handle)
   methods.write = async (data, offset, length, position) => {
-    const call = writing(file, data as Uint8Array, offset as number, length as number, position as number)
+    const call = writing(file.path, data as Uint8Array, offset as number, length as number, position as number)
     const most = watcher.before?.(call) ?? (length as number)
     // Copied first: the caller may use its buffer again as soon as this resolves.
     const copy = Buffer.from(call.bytes!)
     const result = (await write(data, offset, Math.min(most, length as number), position)) as { bytesWritten: number }
-    watcher.after?.({ op: 'write', path: file, bytes: copy.subarray(0, result.bytesWritten), position: position as number })
+    watcher.after?.({ ...call, bytes: copy.subarray(0, result.bytesWritten) })
     return result
   }
   const close = methods.close!.bind(handle)
   methods.close = async () => {
     try {
-      watcher.before?.({ op: 'close', path: file })
+      watcher.before?.({ ...file, op: 'close' })
     } finally {
       await close()
     }

@@ -1,15 +1,18 @@
 import { type CacherOptions, Codec, cacherIdentity, callable } from '../src/artifact/cacheable.js'
 import { CacherError, CurioError } from '../src/errors.js'
 import { messageOf } from './common.js'
+import { Refusal } from './msgpack/format.js'
+import { read } from './msgpack/read.js'
+import { write } from './msgpack/write.js'
 
 export { type ClassOptions, registerClass } from './msgpack/classes.js'
 
 /** A cacher for nearly everything a program holds, as MessagePack. See docs/cachers/msgpack.md. */
 export interface MsgpackCacher<Loaded = unknown, Saved = Loaded> extends Codec<Loaded, Saved> {
   /** @throws {CacherError} naming the path of a function, a symbol, or an instance of a class that is not registered. */
-  encode(value: Saved): Promise<Uint8Array | AsyncIterable<Uint8Array>>
+  encode(value: Saved): Uint8Array | AsyncIterable<Uint8Array>
   /** Runs no code but `decode` of registered classes. @throws {CacherError} for anything that is not one whole value. */
-  decode(bytes: Uint8Array): Promise<Loaded>
+  decode(bytes: Uint8Array): Loaded
 }
 
 /** Made with or without `new`. The types are as claimed. */
@@ -33,8 +36,7 @@ class MsgpackCacherClass extends Codec<unknown> {
     this.checkOptions()
   }
 
-  override async encode(value: unknown): Promise<Uint8Array | AsyncIterable<Uint8Array>> {
-    const { write } = await import('./msgpack/write.js')
+  override encode(value: unknown): Uint8Array | AsyncIterable<Uint8Array> {
     try {
       const pieces = write(value, this.label)
       if (pieces.length === 1) return pieces[0]!
@@ -45,8 +47,7 @@ class MsgpackCacherClass extends Codec<unknown> {
     }
   }
 
-  override async decode(bytes: Uint8Array): Promise<unknown> {
-    const { read } = await import('./msgpack/read.js')
+  override decode(bytes: Uint8Array): unknown {
     try {
       return read(bytes)
     } catch (error) {
@@ -56,8 +57,9 @@ class MsgpackCacherClass extends Codec<unknown> {
 
   private named(error: unknown, direction: 'save' | 'load'): unknown {
     if (CurioError.is(error)) return error
-    const where = direction === 'load' ? `${this.label}: ` : ''
-    return new CacherError(cacherIdentity(this).name, direction, where + messageOf(error), { cause: error })
+    const saysWhere = direction === 'save' && error instanceof Refusal
+    const reason = saysWhere ? error.message : `${this.label}: ${messageOf(error)}`
+    return new CacherError(cacherIdentity(this).name, direction, reason, { cause: error })
   }
 }
 

@@ -97,7 +97,7 @@ function paramsOf(who: string, params: ParamsSpec): { config: AnyConfigClass; fi
 function inputsOf(who: string, inputs: readonly InputSpec[]): readonly string[] {
   if (!Array.isArray(inputs)) throw new DeclarationError(`${who}: inputs must be a list of stages and names`)
   const names = inputs.flatMap((input) => {
-    if (typeof input === 'string') return [checkName(input)]
+    if (typeof input === 'string') return [checkInputName(input)]
     const outputs = (input as Partial<Stage<unknown, object, object>> | undefined)?.outputNames
     if (outputs === undefined)
       throw new DeclarationError(`${who}: an input is neither a stage nor a name`, {
@@ -111,7 +111,7 @@ function inputsOf(who: string, inputs: readonly InputSpec[]): readonly string[] 
 function outputsOf(who: string, options: AnyOptions): StageSpec['outputs'] {
   const outputs: Map<string, OutputPlan> = new Map()
   const add = (name: string, spec: OutputSpec | undefined, lazyName?: LazyName): void => {
-    checkName(name)
+    checkOutputName(name)
     const twin = [...outputs.keys()].find((known) => known.toLowerCase() === name.toLowerCase())
     if (twin !== undefined)
       throw new DeclarationError(
@@ -160,10 +160,16 @@ function outputsOf(who: string, options: AnyOptions): StageSpec['outputs'] {
   return outputs
 }
 
-/** The name of an output or input: `this` stands for a method's object, and `_files` for the extra files of an entry. */
-function checkName(name: string): string {
-  if (name !== 'this' && name !== extraFiles) return checkArtifactName(name)
-  throw new InvalidNameError(name, 'is a reserved name')
+/** `this` stands for a method's object among the inputs, and `_files` for the extra files of an entry. */
+function checkOutputName(name: string): void {
+  checkArtifactName(name)
+  if (name === 'this' || name === extraFiles) throw new InvalidNameError(name, 'is a reserved name')
+}
+
+/** An input may be called what an artifact may not: it may come from the call, and no file is named after it. */
+function checkInputName(name: string): string {
+  if (name === '' || name === 'this' || name === '__proto__') throw new InvalidNameError(name, 'is a reserved name')
+  return name
 }
 
 function isLazyOutput(value: unknown): value is LazyOutput {

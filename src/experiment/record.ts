@@ -126,13 +126,16 @@ export class StageRecord<P = unknown, S extends object = object> {
     if (slot.kind === 'value') return valueInput(name, slot.value)
     const { handle, resolve } = slot
     const { digest } = handle
+    // Where its bytes were gone, and computing them again gave others, what was decided for the old digest does not hold.
+    const confirm = (): void => {
+      if (handle.digest !== digest) throw new InputsChanged(stage, name, handle.key)
+    }
     const load = async (signal?: AbortSignal): Promise<unknown> => {
       const value = resolve ? await handle.load(signal) : handle
-      // Its bytes were gone, and computing them again gave others: what was decided for the old digest does not hold.
-      if (handle.digest !== digest) throw new InputsChanged(stage, name, handle.key)
+      confirm()
       return value
     }
-    return { identity: { artifact: digest }, from: handle.key, load }
+    return { identity: { artifact: digest }, from: handle.key, load, ...(resolve ? {} : { confirm }) }
   }
 
   #slot(name: string): Slot {
@@ -151,28 +154,35 @@ export interface StageInput {
   /** Key of the entry it comes from. */
   readonly from?: string
   load(signal?: AbortSignal): Promise<unknown>
-  /** Whether the value is no longer what was counted; undefined where it cannot be changed. */
-  changed?(): boolean
+  /** After the body has run: throws when what it was given is no longer what was counted. */
+  confirm?(stage: string): void
 }
 
 /**
- * An input that was set by hand, given at the call, or is a default.
+ * An input that was set by hand, given at the call, or is a default. A body that changes it would do so on this run, and not on one
+ * that finds the outputs stored.
  *
- * @param now gives the value as it is when it is asked whether it has changed.
+ * @param now gives the value as it is after the body has run.
  */
 export function valueInput(name: string, value: unknown, now: () => unknown = () => value): StageInput {
   const counted = valueIdentity(name, value)
   const load = async (): Promise<unknown> => value
   if (isLazy(value)) return { identity: counted, load }
-  const changed = (): boolean => {
+  const isSame = (): boolean => {
     try {
-      return valueIdentity(name, now()).value !== counted.value
+      return valueIdentity(name, now()).value === counted.value
     } catch (error) {
-      if (error instanceof NotEncodableError) return true
+      if (error instanceof NotEncodableError) return false
       throw error
     }
   }
-  return { identity: counted, load, changed }
+  const confirm = (stage: string): void => {
+    if (isSame()) return
+    throw new CurioError(`stage ${stage} changed ${name} in place; it counts by its value before`, {
+      hint: `a run that finds the outputs stored would leave ${name} as it was: work on a copy, and return what is new as an output`,
+    })
+  }
+  return { identity: counted, load, confirm }
 }
 
 /** An input came back different from what the key was made of. */

@@ -2,7 +2,7 @@ import { exportCopy } from '../artifact/export.js'
 import { type Computed, type Mode, obtain } from '../artifact/once.js'
 import { provenance } from '../artifact/provenance.js'
 import type { Store } from '../artifact/store.js'
-import { CurioError, DefaultChangedError, StageOutputError } from '../errors.js'
+import { DefaultChangedError, StageOutputError } from '../errors.js'
 import { unchanged } from '../identity/files.js'
 import type { Entry } from '../store/entry.js'
 import { BodyContext, guarded } from './context.js'
@@ -66,7 +66,7 @@ async function execute(
     let returned: unknown
     try {
       returned = await spec.body(context, guarded(spec.name, values, 'inputs'))
-      refuseChanged(spec, plan)
+      for (const input of plan.inputs.values()) input.confirm?.(spec.name)
     } catch (error) {
       context.close()
       throw error
@@ -118,16 +118,6 @@ async function execute(
   } catch (error) {
     if (error instanceof InputsChanged) return 'inputs-changed'
     throw error
-  }
-}
-
-/** A value that the body changed would be changed on this run, and not on one that finds the outputs stored. */
-function refuseChanged(spec: StageSpec, plan: Plan): void {
-  for (const [name, input] of plan.inputs) {
-    if (input.changed?.() !== true) continue
-    throw new CurioError(`stage ${spec.name} changed ${name} in place; it counts by its value before`, {
-      hint: `a run that finds the outputs stored would leave ${name} as it was: work on a copy, and return what is new as an output`,
-    })
   }
 }
 

@@ -82,6 +82,7 @@ export function holdsFile(schema: z.ZodType, seen: Set<unknown> = new Set()): bo
     .some((part) => isSchema(part) && holdsFile(part, seen))
 }
 
+/** True for a zod schema; the checks in a schema's definition look alike but are none. */
 export function isSchema(value: unknown): value is z.ZodType {
-  return typeof value === 'object' && value !== null && '_zod' in value
+  return typeof value === 'object' && value !== null && '_zod' in value && 'def' in value && 'safeParse' in value
 }

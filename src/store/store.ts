@@ -207,6 +207,7 @@ export class EntryStore {
   /** Rewrites what is missing or different of an entry's views. Best effort, never an error. */
   async refreshViews(entry: Entry): Promise<void> {
     if (this.readOnly) return
+    if (this.#viewed.size >= maxViewed) this.#viewed.clear()
     this.#viewed.add(viewedName(entry))
     const files = new Map<Artifact, readonly ArtifactFile[]>()
     for (const artifact of entry.artifacts) files.set(artifact, (await this.filesOf(artifact).catch(() => [])) ?? [])
@@ -215,9 +216,7 @@ export class EntryStore {
 
   /** `refreshViews`, unless this process has done so for this very entry: what a hit can afford. */
   async refreshViewsOnce(entry: Entry): Promise<void> {
-    if (this.#viewed.has(viewedName(entry))) return
-    if (this.#viewed.size >= maxViewed) this.#viewed.clear()
-    await this.refreshViews(entry)
+    if (!this.#viewed.has(viewedName(entry))) await this.refreshViews(entry)
   }
 
   /**

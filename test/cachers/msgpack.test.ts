@@ -13,7 +13,7 @@ import { Counter, Point } from './specs/msgpack.js'
 
 const fixtures = fileURLToPath(new URL('../fixtures/msgpack', import.meta.url))
 const fixture = (name: string): Uint8Array => fs.readFileSync(path.join(fixtures, `${name}.msgpack`))
-const decode = (bytes: Uint8Array | readonly number[]): Promise<unknown> =>
+const decode = async (bytes: Uint8Array | readonly number[]): Promise<unknown> =>
   MsgpackCacher().decode(Uint8Array.from(bytes))
 
 async function encode(value: unknown): Promise<Buffer> {

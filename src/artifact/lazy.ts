@@ -5,6 +5,7 @@ import { identity } from '../identity/canonical.js'
 import type { Digest } from '../identity/digest.js'
 import type { ArtifactFile, Entry } from '../store/entry.js'
 import { FolderBlobs } from '../store/folder-blobs.js'
+import { MemoryBlobs } from '../store/memory-blobs.js'
 import type { EntryStore } from '../store/store.js'
 import { leadsTo, sidecar, viewName } from '../store/views.js'
 import type { Cacheable } from './cacheable.js'
@@ -36,6 +37,8 @@ export interface Lazy<T = unknown> {
    * Checked before it is given out. Valid until the artifact is evicted, or for the life of this process.
    */
   readonly path: string
+  /** `path`, for every artifact: also those of very many files. Computes bytes that are gone again, where it can. */
+  toPath(): Promise<string>
 }
 
 /** How a handle gets its bytes back when they are gone. */
@@ -132,7 +135,7 @@ export class ArtifactHandle<T> implements Lazy<T> {
       const view = path.join(this.#store.dirOf(this.#entry.key), main.role)
       if (files!.length === 1 && leadsTo(view, this.#store.folder, main.sha256)) return view
     }
-    if (files === undefined || !(blobs instanceof FolderBlobs)) {
+    if (files === undefined || !(blobs instanceof FolderBlobs || blobs instanceof MemoryBlobs)) {
       throw new CurioError(`artifact ${artifact.name} cannot be handed out as a path at once`, {
         hint: 'use `await handle.toPath()`',
       })
@@ -141,7 +144,6 @@ export class ArtifactHandle<T> implements Lazy<T> {
     return main === undefined ? path.join(this.#laidOut, artifact.name) : path.join(this.#laidOut, main.role)
   }
 
-  /** `path`, for every artifact: also those of very many files, or of a store that could not be written. Recomputes what is gone. */
   async toPath(): Promise<string> {
     return this.#withBytes(async () => {
       if (this.#packed.artifact.files !== undefined && this.#packed.blobs instanceof FolderBlobs) return this.path
@@ -168,12 +170,20 @@ export class ArtifactHandle<T> implements Lazy<T> {
   }
 }
 
-function layOutNow(files: readonly ArtifactFile[], blobs: FolderBlobs, gone: () => NotFoundError): string {
+function layOutNow(
+  files: readonly ArtifactFile[],
+  blobs: FolderBlobs | MemoryBlobs,
+  gone: () => NotFoundError,
+): string {
   const dir = scratch()
   for (const file of files) {
-    if (!blobs.verifyNow(file.sha256, file.bytes)) throw gone()
     const at = path.join(dir, ...file.role.split('/'))
     fs.mkdirSync(path.dirname(at), { recursive: true })
+    if (blobs instanceof MemoryBlobs) {
+      fs.writeFileSync(at, blobs.now(file.sha256) ?? '', { mode: 0o444 })
+      continue
+    }
+    if (!blobs.verifyNow(file.sha256, file.bytes)) throw gone()
     try {
       fs.symlinkSync(blobs.path(file.sha256), at)
     } catch (error) {

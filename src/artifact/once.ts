@@ -190,15 +190,15 @@ async function keep(
 
   if (store.readOnly) return uncached('the store is open read-only')
   if (uncacheable !== undefined) return uncached(uncacheable)
+  const readOnce = [...values.values()].some(isStream)
   let packed: Packed[] | undefined
   try {
     packed = await packAll(store.blobs)
     const done = await store.commit(key, entryWith(packed), {
       force,
-      deterministic: request.deterministic ?? false,
-      restore: async () => {
-        await packAll(store.blobs)
-      },
+      // A reference whose file has changed is replaced: it has every right to be different.
+      deterministic: request.deterministic === true && (!force || request.mode === 'force'),
+      ...(readOnce ? {} : { restore: () => packAll(store.blobs).then(() => undefined) }),
     })
     if (done.outcome === 'newer') return await uncached('a newer version of curio stored its own result there', packed)
     return {
@@ -210,8 +210,14 @@ async function keep(
     }
   } catch (error) {
     if (CurioError.is(error, 'ERR_KEY_COLLISION')) return uncached(error.message, packed)
-    if (!(error instanceof StoreIOError)) throw error
+    if (!(error instanceof StoreIOError) || readOnce) throw error
     // Disk full, no right to write, a failing disk: the run goes on with what was computed.
     return uncached(error.message)
   }
+}
+
+/** Whether a value can be read only once: what was lost of it on the way to the store cannot be encoded again. */
+function isStream(value: unknown): boolean {
+  if (value === null || typeof value !== 'object') return false
+  return Symbol.asyncIterator in value || typeof (value as { next?: unknown }).next === 'function'
 }

@@ -8,6 +8,7 @@ import { type Entry, entryText } from './entry.js'
 import type { Read } from './entry-files.js'
 import * as io from './io.js'
 import type { EntryStore } from './store.js'
+import { succeed } from './succession.js'
 
 /** What a commit did (docs/format.md, "Commit"). With `kept` and `same` the stored entry is the one to use. */
 export interface Committed {
@@ -114,6 +115,7 @@ export class Committer {
     }
     const [before, now] = [digests(stored), digests(mine)]
     if (options.force === true) {
+      if (options.deterministic === true && before !== now) throw new NondeterminismError(key.text, before, now)
       io.replace(temp, final)
       store.events.emit({ kind: 'replaced', key: key.text, stored: before, computed: now })
       return { outcome: 'replaced', entry: mine }
@@ -126,10 +128,14 @@ export class Committer {
   }
 
   #healed(key: Key, mine: Entry, temp: string, final: string, found: Read): Committed | undefined {
-    const moved = this.store.setEntryAside(final, found.bytes)
-    // Where nothing can be set aside, what is of no use is replaced.
-    if (!moved) io.replace(temp, final)
-    else if (!io.publish(temp, final)) return undefined
+    if (found.bytes !== undefined) {
+      if (!succeed(this.store, key, temp, final, found.bytes)) return undefined
+    } else {
+      const moved = this.store.setEntryAside(final, found.bytes)
+      // Where nothing can be set aside, what is of no use is replaced.
+      if (!moved) io.replace(temp, final)
+      else if (!io.publish(temp, final)) return undefined
+    }
     this.store.events.emit({ kind: 'healed', what: key.text })
     return { outcome: 'healed', entry: mine }
   }

@@ -267,7 +267,12 @@ export function remove(file: string): boolean {
 
 /** Moves `temp` over `final`, whatever is there. */
 export function replace(temp: string, final: string): void {
-  fs.renameSync(temp, final)
+  try {
+    fs.renameSync(temp, final)
+  } catch (error) {
+    remove(temp)
+    throw error
+  }
   // Renaming one link of a file over another link of it does nothing and leaves the first.
   if (fs.existsSync(temp)) remove(temp)
 }

@@ -21,6 +21,11 @@ export class MemoryBlobs implements BlobStore {
     return { bytes: bytes.byteLength, sha256: digest, chunk, xxh64: chunkHashes(bytes, chunk) }
   }
 
+  /** The bytes themselves, at once, for who only reads them. */
+  now(digest: Digest): Uint8Array | undefined {
+    return this.#blobs.get(checked(digest))
+  }
+
   async get(digest: Digest, { signal }: BlobOptions = {}): Promise<Uint8Array | undefined> {
     signal?.throwIfAborted()
     const bytes = this.#blobs.get(checked(digest))

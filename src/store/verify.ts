@@ -66,7 +66,7 @@ export async function verify(store: EntryStore, options: VerifyOptions = {}): Pr
     const found = await store.blobs.inspect(digest, { again: true, ...(signal === undefined ? {} : { signal }) })
     // Moved only when it is bad once more: another process may have healed it meanwhile.
     if (found === 'damaged' && writable && (await store.blobs.verify(digest))) return 'good'
-    if (found === 'damaged') damaged.set(digest, store.blobs.sizeNow(digest) === undefined)
+    if (found === 'damaged') damaged.set(digest, writable && (await store.blobs.inspect(digest)) === 'absent')
     return found
   }
   for await (const blob of store.blobs.list()) {

@@ -53,15 +53,16 @@ const commands: Record<string, () => Promise<void>> = {
     say(`id ${(await BareStore.open(folder)).id}`)
   },
 
-  /** `write <folder> <writer> <durability>`: puts and commits for ever; says `acked <name>` after each. */
+  /** `write <folder> <writer> <durability> <size> [pauseMs]`: puts and commits for ever; says `acked <name>` after each. */
   async write() {
-    const [writer, durability] = args as [string, 'artifact' | 'cache']
+    const [writer, durability, size, pause] = args as [string, 'artifact' | 'cache', string, string?]
     const store = await BareStore.open({ folder, durability })
     say('ready')
     for (let i = 0; ; i++) {
       const name = i % 5 === 0 ? `shared/${i}` : `w${writer}/${i}`
-      await save(store, name, `${name} `.repeat(200 + (i % 7) * 20_000))
+      await save(store, name, `${name} `.repeat(200 + (i % 7) * Number(size)))
       say(`acked ${name}`)
+      if (pause !== undefined) await sleep(Number(pause))
     }
   },
 

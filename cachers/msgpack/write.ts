@@ -3,13 +3,11 @@ import { kindOf, messageOf } from '../common.js'
 import { type Registered, registeredFor } from './classes.js'
 import { arrayClasses, errorClasses, hiddenOfErrors, maxDepth, Refusal, tagKey } from './format.js'
 import { Output } from './output.js'
+import { hasHoles, isForeignPlain, type PathKey, pathText } from './shape.js'
 
 type Fields = Readonly<Record<string, unknown>>
-type Key = string | number
 
 const rememberedKeys = 1000
-/** A longer path is shown by its beginning and its end. */
-const shownKeys = 20
 /** Longer arrays are not searched for properties besides their elements: it takes longer than writing them. */
 const searchBelow = 10_000
 
@@ -33,7 +31,7 @@ class Writer {
   /** Instances whose class makes them only from finished data, so that nothing inside can refer to them. */
   private readonly unfinished = new Set<object>()
   /** Keys from the root to where we are; a Map's key is its text. */
-  private readonly path: (Key | undefined)[] = []
+  private readonly path: PathKey[] = []
   private depth = 0
 
   constructor(private readonly root: string) {}
@@ -323,22 +321,6 @@ class Writer {
   }
 
   private here(): string {
-    const keys = this.path.slice(1, this.depth + 1)
-    const text = keys.map((key) => (key === undefined ? '' : typeof key === 'number' ? `[${key}]` : `.${key}`))
-    if (text.length > shownKeys) text.splice(shownKeys / 2, text.length - shownKeys, '…')
-    return this.root + text.join('')
+    return pathText(this.root, this.path.slice(1, this.depth + 1))
   }
-}
-
-/** A plain object or array made in another realm, such as a test runner's. */
-function isForeignPlain(prototype: object | null): boolean {
-  if (prototype === null) return false
-  const name: unknown = Object.hasOwn(prototype, 'constructor') ? prototype.constructor.name : undefined
-  if (name === 'Object') return Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype, 'hasOwnProperty')
-  return name === 'Array' && Array.isArray(prototype)
-}
-
-function hasHoles(value: readonly unknown[]): boolean {
-  for (let i = 0; i < value.length; i++) if (value[i] === undefined && !(i in value)) return true
-  return false
 }

@@ -65,7 +65,13 @@ function placed(artifact: Artifact, { role, sha256 }: ArtifactFile, main: string
 }
 
 async function digestOf(file: string): Promise<Digest | undefined> {
-  if (!fs.statSync(file, { throwIfNoEntry: false })?.isFile()) return undefined
+  try {
+    if (!fs.statSync(file, { throwIfNoEntry: false })?.isFile()) return undefined
+  } catch (error) {
+    // A part of the path is a file: writing says so.
+    if (io.errnoOf(error) === 'ENOTDIR') return undefined
+    throw io.ioError('look at', file, error)
+  }
   return (await fileContent(file)).sha256
 }
 

@@ -9,8 +9,9 @@ import { MemoryBlobs } from '../store/memory-blobs.js'
 import type { EntryStore } from '../store/store.js'
 import { leadsTo, sidecar, viewName } from '../store/views.js'
 import type { Cacheable } from './cacheable.js'
-import { filesOf, layOut, type Packed, scratch, unpack, unpackSlice } from './pack.js'
+import { filesOf, layOut, type Packed, unpack, unpackSlice } from './pack.js'
 import { cacherByName } from './registry.js'
+import { scratch } from './scratch.js'
 
 /**
  * A typed handle on an artifact whose value has not been loaded. It stays what it was when it was handed out: a later

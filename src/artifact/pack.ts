@@ -1,6 +1,5 @@
 /** Values into blobs and back: the only code that runs a cacher on behalf of a store. */
 import * as fs from 'node:fs'
-import * as os from 'node:os'
 import * as path from 'node:path'
 import { CacherError, CurioError, NotFoundError } from '../errors.js'
 import { byCodeUnit } from '../identity/canonical.js'
@@ -10,6 +9,7 @@ import { type Artifact, type ArtifactFile, artifactDigest, longList, parseList }
 import { FolderBlobs } from '../store/folder-blobs.js'
 import { type Cacheable, type Codec, cacherIdentity, isCacherSpec, isCodec, type Json } from './cacheable.js'
 import { jsonDifference } from './json.js'
+import { scratch } from './scratch.js'
 
 /** Blobs of an artifact and how to find out more about them. */
 export interface Packed {
@@ -301,18 +301,6 @@ export async function layOut({ artifact, blobs }: Packed, files: readonly Artifa
     if (stream === undefined) throw gone(artifact)
     await fs.promises.writeFile(at, stream, { mode: 0o444 })
   }
-}
-
-let scratchRoot: string | undefined
-
-/** A new private folder, gone at the latest when the process ends. */
-export function scratch(): string {
-  if (scratchRoot === undefined || !fs.existsSync(scratchRoot)) {
-    const made = fs.mkdtempSync(path.join(os.tmpdir(), 'curio-'))
-    scratchRoot = made
-    process.once('exit', () => fs.rmSync(made, { recursive: true, force: true }))
-  }
-  return fs.mkdtempSync(path.join(scratchRoot, 'a'))
 }
 
 /** Runs a cacher and names it in what goes wrong; curio's own errors pass as they are. */

@@ -1,8 +1,8 @@
 import * as fs from 'node:fs'
 import * as path from 'node:path'
 import type { Cacheable } from '../artifact/cacheable.js'
-import { scratch } from '../artifact/pack.js'
-import { UndeclaredInputError } from '../errors.js'
+import { scratch } from '../artifact/scratch.js'
+import { InvalidNameError, UndeclaredInputError } from '../errors.js'
 import { checkFileName } from '../identity/path.js'
 
 /** What the body of a stage gets as its record: what it declared to read, and places to write. */
@@ -27,6 +27,7 @@ export class BodyContext implements StageContext<unknown> {
   readonly params: unknown
   readonly cachers: Readonly<Record<string, Cacheable<unknown, never>>>
   readonly #folders: string[] = []
+  readonly #outputs: readonly string[]
   #extra: string | undefined
 
   constructor(
@@ -38,6 +39,7 @@ export class BodyContext implements StageContext<unknown> {
     outputs: ReadonlyMap<string, Cacheable<unknown, unknown> | undefined>,
   ) {
     this.params = guarded(stage, params, 'params', methods)
+    this.#outputs = [...outputs.keys()]
     const cachers: Record<string, Cacheable<unknown, never>> = {}
     for (const [name, cacher] of outputs) {
       if (cacher === undefined) continue
@@ -54,15 +56,24 @@ export class BodyContext implements StageContext<unknown> {
   }
 
   getPath(name: string): string {
-    const file = path.join(this.#extraFolder(), checkFileName(name))
+    const file = path.join(this.#extraFolder(), this.#checkName(name))
     fs.mkdirSync(path.dirname(file), { recursive: true })
     return file
   }
 
   getDir(name: string): string {
-    const dir = path.join(this.#extraFolder(), checkFileName(name))
+    const dir = path.join(this.#extraFolder(), this.#checkName(name))
     fs.mkdirSync(dir, { recursive: true })
     return dir
+  }
+
+  /** In the key's folder, the files of an output have its name. */
+  #checkName(name: string): string {
+    const taken = checkFileName(name).split('/')[0]!.split('.')[0]!.toLowerCase()
+    if (this.#outputs.some((output) => output.toLowerCase() === taken)) {
+      throw new InvalidNameError(name, 'is called after an output of the stage')
+    }
+    return name
   }
 
   /** The folder of extra files, if any were asked for. */

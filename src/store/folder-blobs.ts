@@ -73,7 +73,7 @@ export class FolderBlobs implements BlobStore {
   #putSmall(data: Uint8Array): BlobInfo {
     const digest = sha256(data)
     const info = { bytes: data.byteLength, sha256: digest, chunk: chunkSize(0), xxh64: xxh64(data) }
-    if (this.#isGood(digest, data.byteLength) && this.#known(info)) return info
+    if (this.#look(digest, data.byteLength) === 'good' && this.#known(info)) return info
     const { modes, durable } = this.#options
     this.#inShard(digest, (dir) => {
       const temp = io.writeTemp(dir, data, modes.file, durable)
@@ -212,14 +212,18 @@ export class FolderBlobs implements BlobStore {
   #publish(temp: string, info: BlobInfo): void {
     const { durable, events } = this.#options
     const final = this.path(info.sha256)
-    if (io.publish(temp, final)) {
-      if (durable) io.syncDir(path.dirname(final))
-      events.emit({ kind: 'blob-put', bytes: info.bytes })
-      return
-    }
-    if (this.#isGood(info.sha256, info.bytes) && this.#known(info)) {
-      io.remove(temp)
-      return
+    for (let attempt = 0; ; attempt++) {
+      if (io.publish(temp, final)) {
+        if (durable) io.syncDir(path.dirname(final))
+        events.emit({ kind: 'blob-put', bytes: info.bytes })
+        return
+      }
+      const found = this.#look(info.sha256, info.bytes)
+      if (found === 'good' && this.#known(info)) {
+        io.remove(temp)
+        return
+      }
+      if (found === 'damaged' || attempt === maxAttempts) break
     }
     this.#setAside(info.sha256)
     io.replace(temp, final)
@@ -257,20 +261,22 @@ export class FolderBlobs implements BlobStore {
     return true
   }
 
-  /** Whether a blob is there and has been hashed by this process, now or since it last changed. */
-  #isGood(digest: Digest, bytes: number): boolean {
+  /** What is at a blob's place, hashed by this process now or since it last changed. */
+  #look(digest: Digest, bytes: number): 'good' | 'damaged' | 'absent' {
     const file = this.path(digest)
     const stamp = stampOf(file)
-    if (stamp === undefined || stamp.bytes !== bytes) return false
-    if (this.#checked.get(digest) === stamp.text) return true
+    if (stamp === undefined) return 'absent'
+    if (stamp === 'special' || stamp.bytes !== bytes) return 'damaged'
+    if (this.#checked.get(digest) === stamp.text) return 'good'
     const hashed = hashNow(file)
-    if (hashed?.sha256 !== digest) return false
+    if (hashed === undefined) return 'absent'
+    if (hashed.sha256 !== digest) return 'damaged'
     this.#remember(digest, hashed.stamp)
-    return true
+    return 'good'
   }
 
-  #remember(digest: Digest, stamp: Stamp | undefined): void {
-    if (stamp === undefined || this.#checked.get(digest) === stamp.text) return
+  #remember(digest: Digest, stamp: Stamp | 'special' | undefined): void {
+    if (stamp === undefined || stamp === 'special' || this.#checked.get(digest) === stamp.text) return
     if (this.#checked.size >= maxRemembered) this.#checked.clear()
     this.#checked.set(digest, stamp.text)
     // Another file than the one that was noted and synced.
@@ -338,7 +344,7 @@ export class FolderBlobs implements BlobStore {
   async *#blocks(digest: Digest, { signal }: BlobOptions): AsyncGenerator<Uint8Array> {
     const file = this.path(digest)
     const handle = await io.openForRead(file)
-    if (handle === undefined) throw new NotFoundError(`blob ${digest}`, file)
+    if (handle === undefined || handle === 'special') throw new NotFoundError(`blob ${digest}`, file)
     const sums = new Checksummer(chunkSize(0))
     try {
       for await (const part of fileBlocks(handle)) {
@@ -375,9 +381,13 @@ export class FolderBlobs implements BlobStore {
   ): Promise<'good' | 'damaged' | 'absent'> {
     signal?.throwIfAborted()
     const file = this.path(digest)
-    if (!again && this.#checked.has(digest) && this.#checked.get(digest) === stampOf(file)?.text) return 'good'
+    if (!again && this.#checked.has(digest)) {
+      const stamp = stampOf(file)
+      if (typeof stamp === 'object' && stamp.text === this.#checked.get(digest)) return 'good'
+    }
     const handle = await io.openForRead(file)
-    if (handle === undefined) return isThere(file) ? 'damaged' : 'absent'
+    if (handle === undefined) return 'absent'
+    if (handle === 'special') return 'damaged'
     try {
       const hashed = await hashHandle(handle, signal)
       if (hashed?.sha256 !== digest) return 'damaged'
@@ -393,7 +403,8 @@ export class FolderBlobs implements BlobStore {
   async #withHandle<T>(digest: Digest, use: (handle: fs.promises.FileHandle) => Promise<T>): Promise<T | undefined> {
     const file = this.path(digest)
     const handle = await io.openForRead(file)
-    if (handle === undefined) return isThere(file) ? this.#damaged(digest, 'it is not a regular file') : undefined
+    if (handle === undefined) return undefined
+    if (handle === 'special') return this.#damaged(digest, 'it is not a regular file')
     try {
       return await use(handle)
     } catch (error) {
@@ -428,9 +439,9 @@ export class FolderBlobs implements BlobStore {
 
   /** Hashes the whole blob at once, unless this process did since it last changed: for a path that is about to be handed out. */
   verifyNow(digest: Digest, bytes: number): boolean {
-    if (this.#isGood(digest, bytes)) return true
-    if (isThere(this.path(digest))) this.#damaged(digest, 'its bytes do not match its name')
-    return false
+    const found = this.#look(digest, bytes)
+    if (found === 'damaged') this.#damaged(digest, 'its bytes do not match its name')
+    return found === 'good'
   }
 
   async size(digest: Digest): Promise<number | undefined> {
@@ -476,15 +487,5 @@ export class FolderBlobs implements BlobStore {
         if (bytes !== undefined) yield { sha256: name, bytes }
       }
     }
-  }
-}
-
-/** Whether a name is taken, by whatever. */
-function isThere(file: string): boolean {
-  try {
-    return fs.lstatSync(file, { throwIfNoEntry: false }) !== undefined
-  } catch (error) {
-    if (io.isAbsent(error)) return false
-    throw io.ioError('look at', file, error)
   }
 }

@@ -17,25 +17,26 @@ export interface Hashed {
   readonly stamp: Stamp | undefined
 }
 
-/** Undefined when there is no regular file. */
-export function stampOf(file: string): Stamp | undefined {
+/** Undefined when nothing is there, `'special'` for anything but a regular file. */
+export function stampOf(file: string): Stamp | undefined | 'special' {
   try {
-    return stampFrom(fs.lstatSync(file, { throwIfNoEntry: false }))
+    const stat = fs.lstatSync(file, { throwIfNoEntry: false })
+    return stat === undefined ? undefined : (stampFrom(stat) ?? 'special')
   } catch (error) {
     if (io.isAbsent(error)) return undefined
     throw io.ioError('look at', file, error)
   }
 }
 
-function stampFrom(stat: fs.Stats | undefined): Stamp | undefined {
-  if (stat === undefined || !stat.isFile()) return undefined
+function stampFrom(stat: fs.Stats): Stamp | undefined {
+  if (!stat.isFile()) return undefined
   return { text: `${stat.ino}:${stat.size}:${stat.mtimeMs}:${stat.ctimeMs}`, bytes: stat.size }
 }
 
 /** Hashes a file synchronously; undefined when it is absent or no regular file. */
 export function hashNow(file: string): Hashed | undefined {
   const fd = io.openNow(file)
-  if (fd === undefined) return undefined
+  if (fd === undefined || fd === 'special') return undefined
   try {
     const before = stampFrom(fs.fstatSync(fd))
     if (before === undefined) return undefined

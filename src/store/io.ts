@@ -78,14 +78,9 @@ function permissionHint(file: string): string {
  * @returns undefined when it is absent; `'link'` or `'large'` when it is not what a store puts there.
  */
 export function readSmall(file: string, limit = smallFile): Uint8Array | undefined | 'link' | 'large' {
-  let fd: number
-  try {
-    fd = fs.openSync(file, readFlags)
-  } catch (error) {
-    if (isAbsent(error)) return undefined
-    if (errnoOf(error) === 'ELOOP') return 'link'
-    throw ioError('read', file, error)
-  }
+  const fd = openNow(file)
+  if (fd === undefined) return undefined
+  if (fd === 'special') return 'link'
   try {
     const stat = fs.fstatSync(fd)
     if (!stat.isFile()) return 'link'
@@ -111,23 +106,27 @@ export function readFully(fd: number, into: Uint8Array, position: number): numbe
   return got
 }
 
-/** Opens for reading without following a link; undefined when absent, or when it is a link. */
-export function openNow(file: string): number | undefined {
+/** Opens for reading without following a link; undefined when absent, `'special'` for a link or socket. */
+export function openNow(file: string): number | undefined | 'special' {
   try {
     return fs.openSync(file, readFlags)
   } catch (error) {
-    if (isAbsent(error) || errnoOf(error) === 'ELOOP') return undefined
-    throw ioError('read', file, error)
+    return notOpened(file, error)
   }
 }
 
+function notOpened(file: string, error: unknown): undefined | 'special' {
+  if (isAbsent(error)) return undefined
+  if (errnoOf(error) === 'ELOOP' || errnoOf(error) === 'ENXIO') return 'special'
+  throw ioError('read', file, error)
+}
+
 /** As `openNow`, asynchronously. */
-export async function openForRead(file: string): Promise<fs.promises.FileHandle | undefined> {
+export async function openForRead(file: string): Promise<fs.promises.FileHandle | undefined | 'special'> {
   try {
     return await fs.promises.open(file, readFlags)
   } catch (error) {
-    if (isAbsent(error) || errnoOf(error) === 'ELOOP') return undefined
-    throw ioError('read', file, error)
+    return notOpened(file, error)
   }
 }
 
@@ -305,7 +304,7 @@ export function ensureDir(dir: string, mode: number, durable: boolean): void {
 /** Makes a file's bytes survive power loss, whoever wrote them; false when it is absent. */
 export function syncFile(file: string): boolean {
   const fd = openNow(file)
-  if (fd === undefined) return false
+  if (fd === undefined || fd === 'special') return false
   try {
     fs.fdatasyncSync(fd)
     return true

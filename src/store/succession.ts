@@ -48,7 +48,10 @@ function isFor(key: Key, bytes: Uint8Array): boolean {
 function keep(quarantine: string, read: Uint8Array, modes: io.Modes): void {
   try {
     const name = io.tempName()
-    io.replace(io.writeTemp(quarantine, read, modes.file, false), path.join(quarantine, `entry-${name.slice(-32)}.json`))
+    io.replace(
+      io.writeTemp(quarantine, read, modes.file, false),
+      path.join(quarantine, `entry-${name.slice(-32)}.json`),
+    )
   } catch (error) {
     if (!CurioError.is(error) && io.errnoOf(error) === undefined) throw error
   }

@@ -1,6 +1,7 @@
+import { afterAll } from 'vitest'
 import { cacherSuite } from '../suites/cacher.js'
 import bytes from './specs/bytes.js'
-import fileReference from './specs/file-reference.js'
+import fileReference, { removeFiles } from './specs/file-reference.js'
 import json from './specs/json.js'
 import msgpack from './specs/msgpack.js'
 import tensor from './specs/tensor.js'
@@ -12,3 +13,5 @@ cacherSuite(text)
 cacherSuite(bytes)
 cacherSuite(tensor)
 cacherSuite(fileReference)
+
+afterAll(removeFiles)

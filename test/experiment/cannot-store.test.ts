@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import * as fs from 'node:fs'
+import fsModule, * as fs from 'node:fs'
 import { syncBuiltinESMExports } from 'node:module'
 import * as path from 'node:path'
 import { promisify } from 'node:util'
@@ -33,7 +33,7 @@ function fillDisk(folder: string, code: string, after = 0): void {
     left -= 1
     if (left < 0) throw Object.assign(new Error(`${code}: played by the test, open '${String(file)}'`), { code, syscall: 'open' })
   }
-  const patched = fs.default as { openSync: Open; promises: { open: typeof real.open } }
+  const patched = fsModule as { openSync: Open; promises: { open: typeof real.open } }
   patched.openSync = ((...args: Parameters<Open>) => (full(args[0], args[1]), real.openSync(...args))) as Open
   patched.promises.open = async (...args) => {
     full(args[0], args[1])
@@ -43,7 +43,7 @@ function fillDisk(folder: string, code: string, after = 0): void {
 }
 
 afterEach(() => {
-  const patched = fs.default as { openSync: Open; promises: { open: typeof real.open } }
+  const patched = fsModule as { openSync: Open; promises: { open: typeof real.open } }
   patched.openSync = real.openSync
   patched.promises.open = real.open
   syncBuiltinESMExports()

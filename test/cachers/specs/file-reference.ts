@@ -14,6 +14,11 @@ const dir = path.join(
     .slice(0, 8)}`,
 )
 
+/** Removes what the samples made. */
+export function removeFiles(): void {
+  fs.rmSync(dir, { recursive: true, force: true })
+}
+
 /** A file with that content, the same in every process. */
 function file(name: string, content: string): string {
   const at = path.join(dir, name)

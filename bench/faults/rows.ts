@@ -7,6 +7,8 @@ import * as flips from './08-flips.js'
 import * as lengths from './09-lengths.js'
 import * as fullDisk from './10a-full-disk.js'
 import * as failingCalls from './10b-failing-calls.js'
+import * as access from './12a-access.js'
+import * as traps from './12b-traps.js'
 import type { Row } from './harness/row.js'
 
 export const rows: readonly Row[] = [
@@ -19,4 +21,6 @@ export const rows: readonly Row[] = [
   { row: '9', title: 'files cut, extended, zeroed', ...lengths },
   { row: '10a', title: 'no space, no inodes, at every step', ...fullDisk },
   { row: '10b', title: 'every call that changes the disk fails in turn', ...failingCalls },
+  { row: '12a', title: 'files and folders of others, any umask', ...access },
+  { row: '12b', title: 'links, pipes and open doors', ...traps },
 ]

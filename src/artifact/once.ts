@@ -79,6 +79,11 @@ export async function obtain(store: Store, request: Request, recovering = false)
       return undefined
     }
     if (request.accept?.(found.entry) === false) return undefined
+    // Bytes that were found bad may have had to stay where they are: in a folder we may not write to.
+    if (recovering && !(await isWhole(store, found.entry))) {
+      reason = 'incomplete'
+      return undefined
+    }
     const handles = handlesOf(store, found.entry, request)
     for (const handle of handles.values()) {
       const cacher = request.outputs.get(handle.name)
@@ -115,6 +120,14 @@ async function lookup(store: Store, key: Key): Promise<Lookup | 'collision'> {
     if (CurioError.is(error, 'ERR_KEY_COLLISION')) return 'collision'
     throw error
   }
+}
+
+/** Whether all bytes of an entry are there and good. */
+async function isWhole(store: Store, entry: Entry): Promise<boolean> {
+  for (const digest of await store.blobsOf(entry)) {
+    if (!(await store.blobs.verify(digest))) return false
+  }
+  return true
 }
 
 /** Handles on an entry's artifacts; one whose bytes turn out to be gone computes them again. */

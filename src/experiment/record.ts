@@ -19,7 +19,7 @@ type Slot =
     }
 
 /** What a lazily resolved name is a handle on. */
-export type HandleOf<T> = T extends Lazy<infer V> ? Lazy<V> : Lazy<T>
+export type HandleOf<T> = [T] extends [Lazy<infer V>] ? Lazy<V> : Lazy<T>
 
 /**
  * One parameter set and what has been made from it: the state that stages read from and write to.

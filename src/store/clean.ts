@@ -13,8 +13,7 @@ const coarseMs = 3000
 
 /** The blobs of these entries that no other entry of the store needs. Reads every entry. */
 export async function onlyNeededBy(store: EntryStore, entries: readonly Entry[]): Promise<Set<Digest>> {
-  const candidates = new Set<Digest>()
-  for (const entry of entries) for (const digest of await store.blobsOf(entry)) candidates.add(digest)
+  const candidates = await blobsOf(store, entries)
   await spareNeeded(store, candidates, dirsOf(store, entries))
   return candidates
 }
@@ -22,17 +21,41 @@ export async function onlyNeededBy(store: EntryStore, entries: readonly Entry[])
 /** Deletes the bytes that only these entries need, and keeps the entries. Returns bytes freed. */
 export async function evict(store: EntryStore, entries: readonly Entry[]): Promise<number> {
   if (store.readOnly) throw new ReadOnlyError('evict', 'the store was opened read-only')
+  return sweep(store, await blobsOf(store, entries), dirsOf(store, entries))
+}
+
+/** Evicts, and deletes the entries and their views too. Returns bytes freed. */
+export async function forget(store: EntryStore, entries: readonly Entry[]): Promise<number> {
+  if (store.readOnly) throw new ReadOnlyError('forget', 'the store was opened read-only')
+  const candidates = await blobsOf(store, entries)
+  const files = new Map<Artifact, readonly ArtifactFile[]>()
+  for (const { artifacts } of entries) {
+    for (const artifact of artifacts) files.set(artifact, (await store.filesOf(artifact)) ?? [])
+  }
+  const root = path.join(store.folder, 'artifacts')
+  // The entry first: nobody sees one whose bytes are going, and who commits it anew meanwhile is spared like any other.
+  for (const entry of entries) {
+    const dir = store.dirOf(entry.key)
+    io.remove(path.join(dir, 'entry.json'))
+    removeViews(store.folder, dir, entry, (artifact) => files.get(artifact) ?? [])
+    for (let at = dir; at.startsWith(root + path.sep) && removeIfEmpty(at); at = path.dirname(at));
+  }
+  return sweep(store, candidates, new Set())
+}
+
+/** Deletes those of `candidates` that no entry needs, but for the entries in `except`. */
+async function sweep(store: EntryStore, candidates: Set<Digest>, except: ReadonlySet<string>): Promise<number> {
   const since = (clockOf(store) ?? Number.NEGATIVE_INFINITY) - coarseMs
-  const candidates = await onlyNeededBy(store, entries)
+  await spareNeeded(store, candidates, except)
   const hidden = [...candidates].flatMap((digest) => store.blobs.hide(digest) ?? [])
-  let freed = 0
   try {
     // Who committed an entry since the first look either still found the blob, and is seen now; or misses it, and puts it again.
-    await spareNeeded(store, candidates, dirsOf(store, entries), since)
+    await spareNeeded(store, candidates, except, since)
   } catch (error) {
     for (const blob of hidden) blob.restore()
     throw error
   }
+  let freed = 0
   for (const blob of hidden) {
     if (!candidates.has(blob.digest)) blob.restore()
     else {
@@ -43,22 +66,10 @@ export async function evict(store: EntryStore, entries: readonly Entry[]): Promi
   return freed
 }
 
-/** Evicts, and deletes the entries and their views too. Returns bytes freed. */
-export async function forget(store: EntryStore, entries: readonly Entry[]): Promise<number> {
-  if (store.readOnly) throw new ReadOnlyError('forget', 'the store was opened read-only')
-  const files = new Map<Artifact, readonly ArtifactFile[]>()
-  for (const { artifacts } of entries) {
-    for (const artifact of artifacts) files.set(artifact, (await store.filesOf(artifact)) ?? [])
-  }
-  const freed = await evict(store, entries)
-  const root = path.join(store.folder, 'artifacts')
-  for (const entry of entries) {
-    const dir = store.dirOf(entry.key)
-    io.remove(path.join(dir, 'entry.json'))
-    removeViews(store.folder, dir, entry, (artifact) => files.get(artifact) ?? [])
-    for (let at = dir; at.startsWith(root + path.sep) && removeIfEmpty(at); at = path.dirname(at));
-  }
-  return freed
+async function blobsOf(store: EntryStore, entries: readonly Entry[]): Promise<Set<Digest>> {
+  const all = new Set<Digest>()
+  for (const entry of entries) for (const digest of await store.blobsOf(entry)) all.add(digest)
+  return all
 }
 
 function dirsOf(store: EntryStore, entries: readonly Entry[]): ReadonlySet<string> {

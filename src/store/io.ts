@@ -63,12 +63,22 @@ export function ioError(operation: string, file: string, error: unknown): StoreI
 
 function permissionHint(file: string): string {
   for (let at = file; ; at = path.dirname(at)) {
-    const stat = fs.statSync(at, { throwIfNoEntry: false, bigint: false })
+    const stat = statOrNothing(at)
     if (stat !== undefined) {
       const mode = (stat.mode & 0o7777).toString(8)
       return `${at} belongs to uid ${stat.uid}, gid ${stat.gid}, mode ${mode}; this process is uid ${process.getuid?.() ?? '?'}`
     }
     if (at === path.dirname(at)) return 'check the permissions of the folder'
+  }
+}
+
+/** Undefined also where it may not be looked at: the folder above it says why. */
+function statOrNothing(file: string): fs.Stats | undefined {
+  try {
+    return fs.statSync(file, { throwIfNoEntry: false })
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error
+    return undefined
   }
 }
 

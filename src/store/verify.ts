@@ -2,6 +2,7 @@ import * as path from 'node:path'
 import { byCodeUnit } from '../identity/canonical.js'
 import type { Digest } from '../identity/digest.js'
 import { type Artifact, artifactDigest, type Entry } from './entry.js'
+import { stampOf } from './hashing.js'
 import type { EntryStore } from './store.js'
 import { temporaries } from './temporaries.js'
 
@@ -98,8 +99,10 @@ export async function verify(store: EntryStore, options: VerifyOptions = {}): Pr
 
   for (const [digest, { users, dirs }] of needed) {
     if (present.has(digest) || damaged.has(digest)) continue
-    // Put since the list was read, by a live writer; or evicted, or lost.
-    if ((await inspect(digest)) !== 'absent' || !stillNeeded(store, digest, dirs)) continue
+    // Put since the list was read, by a live writer; or evicted, or lost. Missing only while an entry that needs it stands.
+    const before = standing(store, digest, dirs)
+    if ((await inspect(digest)) !== 'absent') continue
+    if (!standing(store, digest, dirs).some((stamp) => before.includes(stamp))) continue
     const detail = `needed by ${[...users].join(', ')}; it was evicted, or lost`
     problems.push({ kind: 'blob-missing', where: store.blobs.path(digest), detail, repaired: false })
   }
@@ -170,11 +173,13 @@ function wrongDigest(
   return file && `file ${file.role} of artifact ${artifact.name} has another size than its entry says`
 }
 
-/** Whether one of the entries is still there and still needs the blob: it may have been forgotten or replaced meanwhile. */
-function stillNeeded(store: EntryStore, digest: Digest, dirs: ReadonlySet<string>): boolean {
-  return [...dirs].some((dir) => {
+/** Stamps of those entries that are still there and need the blob: one may have been forgotten or replaced meanwhile. */
+function standing(store: EntryStore, digest: Digest, dirs: ReadonlySet<string>): string[] {
+  return [...dirs].flatMap((dir) => {
+    const stamp = stampOf(path.join(dir, 'entry.json'))
     const found = store.readRawAt(dir)
-    if (found?.state !== 'entry') return false
-    return found.entry.artifacts.some((a) => a.list !== undefined || a.files!.some((file) => file.sha256 === digest))
+    if (typeof stamp !== 'object' || found?.state !== 'entry') return []
+    const needs = found.entry.artifacts.some((a) => a.list !== undefined || a.files!.some((f) => f.sha256 === digest))
+    return needs ? [stamp.text] : []
   })
 }

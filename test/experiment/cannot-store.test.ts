@@ -14,13 +14,20 @@ import { failure, listing, NumberCacher, newStore, program, quiet, root, tempDir
 class Params extends Config({ a: z.int().default(1) }) {}
 
 const load = stage(
-  { params: Params, outputs: { rows: JsonCacher<number[]>, raw: lazy(TextCacher, { resolve: false }) }, name: 'cannot/load' },
+  {
+    params: Params,
+    outputs: { rows: JsonCacher<number[]>, raw: lazy(TextCacher, { resolve: false }) },
+    name: 'cannot/load',
+  },
   async ({ params }) => ({ rows: [params.a, 2], raw: 'raw text' }),
 )
-const total = stage({ inputs: [load], params: Params.pick(), outputs: { sum: NumberCacher, head: TextCacher }, name: 'cannot/total' }, async (_r, { rows, raw }) => ({
-  sum: rows.reduce((a, b) => a + b, 0),
-  head: fs.readFileSync(raw.path, 'utf8').slice(0, 3),
-}))
+const total = stage(
+  { inputs: [load], params: Params.pick(), outputs: { sum: NumberCacher, head: TextCacher }, name: 'cannot/total' },
+  async (_r, { rows, raw }) => ({
+    sum: rows.reduce((a, b) => a + b, 0),
+    head: fs.readFileSync(raw.path, 'utf8').slice(0, 3),
+  }),
+)
 
 type Open = typeof fs.openSync
 const real = { openSync: fs.openSync, open: fs.promises.open }
@@ -31,10 +38,14 @@ function fillDisk(folder: string, code: string, after = 0): void {
   const full = (file: unknown, flags: unknown): void => {
     if (typeof flags !== 'string' || !flags.startsWith('w') || !String(file).startsWith(folder)) return
     left -= 1
-    if (left < 0) throw Object.assign(new Error(`${code}: played by the test, open '${String(file)}'`), { code, syscall: 'open' })
+    if (left < 0)
+      throw Object.assign(new Error(`${code}: played by the test, open '${String(file)}'`), { code, syscall: 'open' })
   }
   const patched = fsModule as { openSync: Open; promises: { open: typeof real.open } }
-  patched.openSync = ((...args: Parameters<Open>) => (full(args[0], args[1]), real.openSync(...args))) as Open
+  patched.openSync = ((...args: Parameters<Open>) => {
+    full(args[0], args[1])
+    return real.openSync(...args)
+  }) as Open
   patched.promises.open = async (...args) => {
     full(args[0], args[1])
     return real.open(...args)
@@ -50,33 +61,42 @@ afterEach(() => {
 })
 
 describe('a store that cannot be written', () => {
-  it.each(['ENOSPC', 'EDQUOT', 'EACCES', 'EROFS', 'EIO'])('%s: the run finishes with its values and says so; nothing half stays', async (code) => {
-    const store = await newStore()
-    const before = listing(store.folder)
-    fillDisk(store.folder, code)
-    const record = await (await quiet(store)).run(new Params({}), [load, total])
-    expect(record.stages.map(({ how }) => how)).toEqual(['uncached', 'uncached'])
-    for (const { note } of record.stages) expect(note).toContain(code)
-    expect([await record.get('sum'), await record.get('head'), await record.get('rows')]).toEqual([3, 'raw', [1, 2]])
-    expect(await (await record.get('raw')).load()).toBe('raw text')
-    expect(store.events.counts['put-failed']).toBe(2)
-    const left = listing(store.folder).filter((line) => !before.includes(line))
-    expect(left.filter((line) => !/^(locks|blobs|artifacts| |$)/.test(line))).toEqual([])
-    expect(left.some((line) => line.includes('entry.json') || line.includes('.tmp-'))).toBe(false)
-  })
+  it.each(['ENOSPC', 'EDQUOT', 'EACCES', 'EROFS', 'EIO'])(
+    '%s: the run finishes with its values and says so; nothing half stays',
+    async (code) => {
+      const store = await newStore()
+      const before = listing(store.folder)
+      fillDisk(store.folder, code)
+      const record = await (await quiet(store)).run(new Params({}), [load, total])
+      expect(record.stages.map(({ how }) => how)).toEqual(['uncached', 'uncached'])
+      for (const { note } of record.stages) expect(note).toContain(code)
+      expect([await record.get('sum'), await record.get('head'), await record.get('rows')]).toEqual([3, 'raw', [1, 2]])
+      expect(await (await record.get('raw')).load()).toBe('raw text')
+      expect(store.events.counts['put-failed']).toBe(2)
+      const left = listing(store.folder).filter((line) => !before.includes(line))
+      expect(left.filter((line) => !/^(locks|blobs|artifacts| |$)/.test(line))).toEqual([])
+      expect(left.some((line) => line.includes('entry.json') || line.includes('.tmp-'))).toBe(false)
+    },
+  )
 
-  it.each([1, 2, 3])('from file %i on: what was acknowledged before is whole, and the rest is computed again when there is room', async (after) => {
-    const store = await newStore()
-    const experiment = await quiet(store)
-    fillDisk(store.folder, 'ENOSPC', after)
-    const record = await experiment.run(new Params({ a: 7 }), [load, total])
-    expect([await record.get('sum'), await record.get('head')]).toEqual([9, 'raw'])
-    fillDisk(store.folder, 'ENOSPC', 1000)
-    const again = await experiment.run(new Params({ a: 7 }), [load, total])
-    expect([await again.get('sum'), await again.get('head')]).toEqual([9, 'raw'])
-    expect((await experiment.run(new Params({ a: 7 }), [load, total])).stages.map(({ how }) => how)).toEqual(['loaded', 'loaded'])
-    expect((await store.verify()).problems).toEqual([])
-  })
+  it.each([1, 2, 3])(
+    'from file %i on: what was acknowledged before is whole, and the rest is computed again when there is room',
+    async (after) => {
+      const store = await newStore()
+      const experiment = await quiet(store)
+      fillDisk(store.folder, 'ENOSPC', after)
+      const record = await experiment.run(new Params({ a: 7 }), [load, total])
+      expect([await record.get('sum'), await record.get('head')]).toEqual([9, 'raw'])
+      fillDisk(store.folder, 'ENOSPC', 1000)
+      const again = await experiment.run(new Params({ a: 7 }), [load, total])
+      expect([await again.get('sum'), await again.get('head')]).toEqual([9, 'raw'])
+      expect((await experiment.run(new Params({ a: 7 }), [load, total])).stages.map(({ how }) => how)).toEqual([
+        'loaded',
+        'loaded',
+      ])
+      expect((await store.verify()).problems).toEqual([])
+    },
+  )
 
   it('a stream can be read only once, so its run fails with the reason rather than with a shorter value', async () => {
     async function* chunks() {
@@ -107,7 +127,10 @@ describe('a store that cannot be written', () => {
     const blocked = path.join(dir, 'file')
     fs.writeFileSync(blocked, '')
     let n = 0
-    const copy = stage({ outputs: { v: new NumberCacher({ overwritePath: path.join(blocked, 'v.num') }) }, name: 'cannot/copy' }, async () => ({ v: ++n }))
+    const copy = stage(
+      { outputs: { v: new NumberCacher({ overwritePath: path.join(blocked, 'v.num') }) }, name: 'cannot/copy' },
+      async () => ({ v: ++n }),
+    )
     const experiment = await quiet()
     const error = await failure(experiment.run(undefined, [copy]))
     expect(error.code).toMatch(/^ERR_STORE_IO/)
@@ -121,13 +144,15 @@ describe('a store of somebody else, as another user', () => {
   const canSwitch = process.getuid?.() === 0
   const isWindows = process.platform === 'win32'
 
-  it.skipIf(isWindows)('loads what is there, computes what is not, says so, and leaves no trace (skipped: needs POSIX users)', async () => {
-    const dir = tempDir()
-    for (let at = dir; at.startsWith(path.dirname(path.dirname(dir))); at = path.dirname(at)) {
-      if ((fs.statSync(at).mode & 0o055) !== 0o055 && at.includes('curio-experiment-')) fs.chmodSync(at, 0o755)
-    }
-    const folder = path.join(dir, 'store')
-    const text = `
+  it.skipIf(isWindows)(
+    'loads what is there, computes what is not, says so, and leaves no trace (skipped: needs POSIX users)',
+    async () => {
+      const dir = tempDir()
+      for (let at = dir; at.startsWith(path.dirname(path.dirname(dir))); at = path.dirname(at)) {
+        if ((fs.statSync(at).mode & 0o055) !== 0o055 && at.includes('curio-experiment-')) fs.chmodSync(at, 0o755)
+      }
+      const folder = path.join(dir, 'store')
+      const text = `
       import { Config, Experiment, stage } from 'curio'
       import { JsonCacher } from 'curio/cachers'
       import { z } from 'zod'
@@ -142,30 +167,36 @@ describe('a store of somebody else, as another user', () => {
       }
       console.log(JSON.stringify(out))
     `
-    const file = program(text)
-    const run = async (user: string) => {
-      const env = { ...process.env, VITEST: undefined, TMPDIR: undefined }
-      const { stdout } = await promisify(execFile)(process.execPath, ['--import', path.join(root, 'node_modules/tsx/dist/loader.mjs'), file, folder, user], { cwd: root, env })
-      return JSON.parse(stdout) as [string, number[], string][]
-    }
-    const store = await newStore({ folder })
-    expect((await run('')).map(([how]) => how)).toEqual(['computed', 'computed'])
-    for await (const entry of store.list({ prefix: 'make' })) if (entry.params!.a === '2') await store.forget(entry.key)
-    const modes: [string, number][] = []
-    if (!canSwitch) {
-      for (const name of ['', ...fs.readdirSync(folder, { recursive: true }).map(String)]) {
-        const at = path.join(folder, name)
-        if (!fs.lstatSync(at).isDirectory()) continue
-        modes.push([at, fs.statSync(at).mode])
-        fs.chmodSync(at, 0o555)
+      const file = program(text)
+      const run = async (user: string) => {
+        const env = { ...process.env, VITEST: undefined, TMPDIR: undefined }
+        const { stdout } = await promisify(execFile)(
+          process.execPath,
+          ['--import', path.join(root, 'node_modules/tsx/dist/loader.mjs'), file, folder, user],
+          { cwd: root, env },
+        )
+        return JSON.parse(stdout) as [string, number[], string][]
       }
-    }
-    const before = listing(folder)
-    const [there, gone] = await run(canSwitch ? 'nobody' : '')
-    expect(there).toEqual(['loaded', [1], ''])
-    expect(gone!.slice(0, 2)).toEqual(['uncached', [2]])
-    expect(gone![2]).toContain('EACCES')
-    expect(listing(folder)).toEqual(before)
-    for (const [at, mode] of modes) fs.chmodSync(at, mode & 0o7777)
-  })
+      const store = await newStore({ folder })
+      expect((await run('')).map(([how]) => how)).toEqual(['computed', 'computed'])
+      for await (const entry of store.list({ prefix: 'make' }))
+        if (entry.params!.a === '2') await store.forget(entry.key)
+      const modes: [string, number][] = []
+      if (!canSwitch) {
+        for (const name of ['', ...fs.readdirSync(folder, { recursive: true }).map(String)]) {
+          const at = path.join(folder, name)
+          if (!fs.lstatSync(at).isDirectory()) continue
+          modes.push([at, fs.statSync(at).mode])
+          fs.chmodSync(at, 0o555)
+        }
+      }
+      const before = listing(folder)
+      const [there, gone] = await run(canSwitch ? 'nobody' : '')
+      expect(there).toEqual(['loaded', [1], ''])
+      expect(gone!.slice(0, 2)).toEqual(['uncached', [2]])
+      expect(gone![2]).toContain('EACCES')
+      expect(listing(folder)).toEqual(before)
+      for (const [at, mode] of modes) fs.chmodSync(at, mode & 0o7777)
+    },
+  )
 })

@@ -39,13 +39,21 @@ describe('a stage whose code has changed since its result was stored', () => {
       ['loaded', 2],
       ['loaded', 2],
     ])
-    expect(changed.stderr.match(/make +warning: its code has changed since this result was stored; change its version/g)).toHaveLength(2)
+    expect(
+      changed.stderr.match(/make +warning: its code has changed since this result was stored; change its version/g),
+    ).toHaveLength(2)
     expect([ignored.out[0], ignored.stderr.includes('code has changed')]).toEqual([['loaded', 2], false])
     expect(recomputed.out).toEqual([
       ['computed', 3],
       ['loaded', 3],
     ])
     const again = await run(folder, 1, ", codeChange: 'recompute'", 'quiet')
-    expect(again).toEqual({ out: [['computed', 2], ['loaded', 2]], stderr: '' })
+    expect(again).toEqual({
+      out: [
+        ['computed', 2],
+        ['loaded', 2],
+      ],
+      stderr: '',
+    })
   })
 })

@@ -20,10 +20,13 @@ function pair(name: string) {
       return { plain: `p${params.a}${state.salt}`, big: `b${params.a}${state.salt}` }
     },
   )
-  const second = stage({ inputs: [first], params: Params.pick(), outputs: { both: TextCacher }, name: `${name}/second` }, async (_r, { plain, big }) => {
-    ran.push('second')
-    return { both: `${plain}-${big}` }
-  })
+  const second = stage(
+    { inputs: [first], params: Params.pick(), outputs: { both: TextCacher }, name: `${name}/second` },
+    async (_r, { plain, big }) => {
+      ran.push('second')
+      return { both: `${plain}-${big}` }
+    },
+  )
   return { first, second, state, ran, take: () => ran.splice(0) }
 }
 
@@ -40,22 +43,31 @@ async function firstRun(name: string) {
 
 const damages: [string, (file: string) => void][] = [
   ['deleted', (file) => fs.rmSync(file)],
-  ['cut short', (file) => (fs.chmodSync(file, 0o644), fs.truncateSync(file, 1))],
+  [
+    'cut short',
+    (file) => {
+      fs.chmodSync(file, 0o644)
+      fs.truncateSync(file, 1)
+    },
+  ],
 ]
 
 describe('bytes that are gone or short', () => {
   describe.each(['plain', 'big'] as const)('of output %s', (output) => {
-    it.each(damages)('%s: the stage runs again, the store is healed, and downstream is not touched', async (_name, damage) => {
-      const { store, run, key, take } = await firstRun(`damage/${output}/${_name}`)
-      damage((await blobFiles(store, key, output))[0]!)
-      const record = await run()
-      expect(take()).toEqual(['first'])
-      expect(record.stages.map(({ how }) => how)).toEqual(['computed', 'loaded'])
-      expect(await record.get(output)).toBe(`${output[0]}1`)
-      await run()
-      expect(take()).toEqual([])
-      expect((await store.verify()).problems).toEqual([])
-    })
+    it.each(damages)(
+      '%s: the stage runs again, the store is healed, and downstream is not touched',
+      async (_name, damage) => {
+        const { store, run, key, take } = await firstRun(`damage/${output}/${_name}`)
+        damage((await blobFiles(store, key, output))[0]!)
+        const record = await run()
+        expect(take()).toEqual(['first'])
+        expect(record.stages.map(({ how }) => how)).toEqual(['computed', 'loaded'])
+        expect(await record.get(output)).toBe(`${output[0]}1`)
+        await run()
+        expect(take()).toEqual([])
+        expect((await store.verify()).problems).toEqual([])
+      },
+    )
   })
 
   it('and come out different: what is downstream gets another key and runs too', async () => {
@@ -65,7 +77,11 @@ describe('bytes that are gone or short', () => {
     const record = await run()
     expect(take()).toEqual(['first', 'second'])
     expect(record.stages[1]!.key).not.toBe(lower)
-    expect([await record.get('plain'), await record.get('big'), await record.get('both')]).toEqual(['p1x', 'b1x', 'p1x-b1x'])
+    expect([await record.get('plain'), await record.get('big'), await record.get('both')]).toEqual([
+      'p1x',
+      'b1x',
+      'p1x-b1x',
+    ])
     expect(store.events.counts.healed).toBeGreaterThanOrEqual(1)
   })
 
@@ -138,12 +154,18 @@ describe('a flipped bit, which only reading can find', () => {
   it('in an unresolved input that comes out different in the body: the stage runs again on what it is now', async () => {
     let salt = ''
     const ran: string[] = []
-    const give = stage({ outputs: { big: lazy(TextCacher, { resolve: false }) }, name: 'damage/unresolved/give' }, async () => ({ big: `v${salt}` }))
-    const take = stage({ inputs: [give], outputs: { seen: TextCacher }, name: 'damage/unresolved/take' }, async (_r, { big }) => {
-      const seen = await big.load()
-      ran.push(seen)
-      return { seen }
-    })
+    const give = stage(
+      { outputs: { big: lazy(TextCacher, { resolve: false }) }, name: 'damage/unresolved/give' },
+      async () => ({ big: `v${salt}` }),
+    )
+    const take = stage(
+      { inputs: [give], outputs: { seen: TextCacher }, name: 'damage/unresolved/take' },
+      async (_r, { big }) => {
+        const seen = await big.load()
+        ran.push(seen)
+        return { seen }
+      },
+    )
     const store = await newStore()
     const experiment = await quiet(store)
     const before = await experiment.run(undefined, [give])
@@ -197,7 +219,10 @@ describe('a sidecar', () => {
 describe('determinism', () => {
   it('a stage that says it is deterministic fails when a forced run comes out different, and the stored result stands', async () => {
     let n = 0
-    const roll = stage({ outputs: { n: NumberCacher }, name: 'damage/deterministic', deterministic: true }, async () => ({ n: n++ }))
+    const roll = stage(
+      { outputs: { n: NumberCacher }, name: 'damage/deterministic', deterministic: true },
+      async () => ({ n: n++ }),
+    )
     const store = await newStore()
     const experiment = await quiet(store)
     await experiment.run(undefined, [roll])
@@ -222,11 +247,18 @@ describe('determinism', () => {
     const elsewhere = await newStore()
     const made = await (await quiet(elsewhere)).run(undefined, [race])
     other = async () => {
-      fs.cpSync(path.join(elsewhere.folder, 'artifacts'), path.join(store.folder, 'artifacts'), { recursive: true, dereference: false })
+      fs.cpSync(path.join(elsewhere.folder, 'artifacts'), path.join(store.folder, 'artifacts'), {
+        recursive: true,
+        dereference: false,
+      })
       fs.cpSync(path.join(elsewhere.folder, 'blobs'), path.join(store.folder, 'blobs'), { recursive: true })
     }
     const record = await (await quiet(store)).run(undefined, [race])
-    expect(record.stages[0]).toMatchObject({ key: made.stages[0]!.key, how: 'computed', note: expect.stringContaining('came out different') })
+    expect(record.stages[0]).toMatchObject({
+      key: made.stages[0]!.key,
+      how: 'computed',
+      note: expect.stringContaining('came out different'),
+    })
     expect([n, await record.get('n')]).toEqual([2, 1])
     expect(store.events.counts.nondeterminism).toBe(1)
   })
@@ -245,10 +277,15 @@ describe('another computation under the same key', () => {
     await store.forget(key)
     await store.commit({ text: key, hash: sha256(material), material }, { ...entry, hash: sha256(material), material })
     const again = await experiment.run(undefined, [mine])
-    expect(again.stages[0]).toMatchObject({ how: 'uncached', note: expect.stringContaining('another computation is stored under') })
+    expect(again.stages[0]).toMatchObject({
+      how: 'uncached',
+      note: expect.stringContaining('another computation is stored under'),
+    })
     expect(await again.get('n')).toBe(1)
     expect((await store.entry(key))!.material).toBe(material)
-    expect(await failure(experiment.run(undefined, [mine], { mode: 'read-only' }))).toMatchObject({ code: 'ERR_READ_ONLY' })
+    expect(await failure(experiment.run(undefined, [mine], { mode: 'read-only' }))).toMatchObject({
+      code: 'ERR_READ_ONLY',
+    })
   })
 })
 

@@ -21,7 +21,15 @@ describe('record.getPath and getDir', () => {
     const experiment = await quiet(store)
     const record = await experiment.run(undefined, [plot])
     const dir = store.dirOf(record.stages[0]!.key)
-    expect(filesIn(dir)).toEqual(['_files.meta.json', 'deep/er/note.txt', 'entry.json', 'log.txt', 'n.meta.json', 'n.num', 'plots/a.svg'])
+    expect(filesIn(dir)).toEqual([
+      '_files.meta.json',
+      'deep/er/note.txt',
+      'entry.json',
+      'log.txt',
+      'n.meta.json',
+      'n.num',
+      'plots/a.svg',
+    ])
     expect(fs.readFileSync(path.join(dir, 'plots/a.svg'), 'utf8')).toBe('<svg/>')
     const entry = (await store.entry(record.stages[0]!.key))!
     expect(entry.artifacts.map(({ name, cacher }) => [name, cacher])).toEqual([
@@ -83,7 +91,10 @@ describe('record.getPath and getDir', () => {
 
 describe('overwritePath', () => {
   const copying = (target: string, name: string) =>
-    stage({ params: Params, outputs: { v: new NumberCacher({ overwritePath: target }) }, name }, async ({ params }) => ({ v: params.a }))
+    stage(
+      { params: Params, outputs: { v: new NumberCacher({ overwritePath: target }) }, name },
+      async ({ params }) => ({ v: params.a }),
+    )
 
   it('gives one more copy with a sidecar, which an inline cacher reads', async () => {
     const target = path.join(tempDir(), 'out/best.num')
@@ -137,7 +148,10 @@ describe('overwritePath', () => {
 
   it('of a lazy output is not read again while it is as it was written', async () => {
     const target = path.join(tempDir(), 'big.txt')
-    const copy = stage({ outputs: { big: lazy(TextCacher({ overwritePath: target })) }, name: 'copy/lazy' }, async () => ({ big: 'abc' }))
+    const copy = stage(
+      { outputs: { big: lazy(TextCacher({ overwritePath: target })) }, name: 'copy/lazy' },
+      async () => ({ big: 'abc' }),
+    )
     const store = await newStore()
     const experiment = await quiet(store)
     await experiment.run(undefined, [copy])
@@ -155,7 +169,9 @@ describe('overwritePath', () => {
         fs.writeFileSync(path.join(this.getDir('_parts'), 'p'), 'part')
       }
       load(): number {
-        return Number(fs.readFileSync(this.getPath(), 'utf8') + fs.readFileSync(this.getPath('_weights.bin'), 'utf8').length)
+        return Number(
+          fs.readFileSync(this.getPath(), 'utf8') + fs.readFileSync(this.getPath('_weights.bin'), 'utf8').length,
+        )
       }
     }
     class Tree extends Cacheable<string> {
@@ -167,12 +183,22 @@ describe('overwritePath', () => {
       }
     }
     const dir = tempDir()
-    const outputs = { model: new Two({ overwritePath: path.join(dir, 'best.pkl') }), tree: new Tree({ overwritePath: path.join(dir, 'whole') }) }
+    const outputs = {
+      model: new Two({ overwritePath: path.join(dir, 'best.pkl') }),
+      tree: new Tree({ overwritePath: path.join(dir, 'whole') }),
+    }
     const fit = stage({ outputs, name: 'copy/several' }, async () => ({ model: 3, tree: 'leaf' }))
     const experiment = await quiet()
     await experiment.run(undefined, [fit])
     await experiment.run(undefined, [fit])
-    expect(filesIn(dir)).toEqual(['best.meta.json', 'best.pkl', 'best_parts/p', 'best_weights.bin', 'whole.meta.json', 'whole/leaf'])
+    expect(filesIn(dir)).toEqual([
+      'best.meta.json',
+      'best.pkl',
+      'best_parts/p',
+      'best_weights.bin',
+      'whole.meta.json',
+      'whole/leaf',
+    ])
     expect(await new Two(path.join(dir, 'best.pkl')).load()).toBe(31)
   })
 })
@@ -181,7 +207,9 @@ describe('subdir, prefix and track', () => {
   it('give a link per key in views/, which a second hit leaves as it is', async () => {
     const store = await newStore()
     const cacher = new NumberCacher({ subdir: '01_raw/New Data', prefix: 'common', track: false })
-    const make = stage({ params: Params, outputs: { v: cacher }, name: 'views/make' }, async ({ params }) => ({ v: params.a }))
+    const make = stage({ params: Params, outputs: { v: cacher }, name: 'views/make' }, async ({ params }) => ({
+      v: params.a,
+    }))
     const experiment = await quiet(store)
     const one = await experiment.run(new Params({ a: 1 }), [make])
     const two = await experiment.run(new Params({ a: 2 }), [make])
@@ -191,12 +219,18 @@ describe('subdir, prefix and track', () => {
       const view = views.find((name) => name.endsWith(`common_v-${record.stages[0]!.key.slice(-16)}.num`))!
       expect(fs.readFileSync(path.join(store.folder, 'views', view), 'utf8')).toBe(String(record.params.a))
     }
-    expect(one.lazy('v').metadata).toMatchObject({ track: false, view: { subdir: '01_raw/New Data', prefix: 'common' } })
+    expect(one.lazy('v').metadata).toMatchObject({
+      track: false,
+      view: { subdir: '01_raw/New Data', prefix: 'common' },
+    })
   })
 
   it('a subdir cannot lead out of views/', async () => {
     const store = await newStore()
-    const make = stage({ outputs: { v: new NumberCacher({ subdir: '../../out/./x' }) }, name: 'views/out' }, async () => ({ v: 1 }))
+    const make = stage(
+      { outputs: { v: new NumberCacher({ subdir: '../../out/./x' }) }, name: 'views/out' },
+      async () => ({ v: 1 }),
+    )
     await (await quiet(store)).run(undefined, [make])
     expect(filesIn(path.join(store.folder, 'views')).every((name) => name.startsWith('out/x/'))).toBe(true)
     expect(fs.existsSync(path.join(store.folder, '..', 'out'))).toBe(false)
@@ -205,13 +239,16 @@ describe('subdir, prefix and track', () => {
 
 describe('a program that writes the output itself', () => {
   it('writes where record.cachers says, notes metadata there, and the cacher is returned in place of the value', async () => {
-    const write = stage({ outputs: { text: TextCacher({ extension: '.md' }), big: lazy(TextCacher) }, name: 'program/write' }, async ({ cachers }) => {
-      const { text, big } = cachers
-      fs.writeFileSync(text!.getPath(), '# title')
-      text!.extraMetadata.lines = 1
-      fs.writeFileSync(big!.getPath(), 'big')
-      return { text: text as never, big: big as never }
-    })
+    const write = stage(
+      { outputs: { text: TextCacher({ extension: '.md' }), big: lazy(TextCacher) }, name: 'program/write' },
+      async ({ cachers }) => {
+        const { text, big } = cachers
+        fs.writeFileSync(text!.getPath(), '# title')
+        text!.extraMetadata.lines = 1
+        fs.writeFileSync(big!.getPath(), 'big')
+        return { text: text as never, big: big as never }
+      },
+    )
     const store = await newStore()
     const record = await (await quiet(store)).run(undefined, [write])
     expect([await record.get('text'), await record.get('big')]).toEqual(['# title', 'big'])

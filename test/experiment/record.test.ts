@@ -8,7 +8,15 @@ import { failure, NumberCacher, newStore, quiet } from './helpers.js'
 class Params extends Config({ a: z.int().default(1) }) {}
 
 const make = stage(
-  { params: Params, outputs: { list: JsonCacher<number[]>, big: lazy(JsonCacher<number[]>), text: lazy(TextCacher, { resolve: false }) }, name: 'record/make' },
+  {
+    params: Params,
+    outputs: {
+      list: JsonCacher<number[]>,
+      big: lazy(JsonCacher<number[]>),
+      text: lazy(TextCacher, { resolve: false }),
+    },
+    name: 'record/make',
+  },
   async ({ params }) => ({ list: [params.a], big: [params.a, params.a], text: `${params.a}` }),
 )
 
@@ -32,7 +40,10 @@ describe('a record', () => {
       list.push(100)
       return { n: (list as number[]).reduce((a, b) => a + b, 0) }
     })
-    const again = stage({ inputs: ['list'], outputs: { m: NumberCacher }, name: 'record/again' }, async (_r, { list }) => ({ m: list.length }))
+    const again = stage(
+      { inputs: ['list'], outputs: { m: NumberCacher }, name: 'record/again' },
+      async (_r, { list }) => ({ m: list.length }),
+    )
     const record = await (await quiet()).run(new Params({}), [make])
     ;(await record.get('list')).push(7)
     const after = await again(await sum(record))
@@ -52,10 +63,13 @@ describe('a record', () => {
 
   it('counts a value set by hand by its content', async () => {
     let n = 0
-    const use = stage({ inputs: ['prior'], outputs: { out: JsonCacher }, name: 'record/use' }, async (_r, { prior }) => {
-      n += 1
-      return { out: prior }
-    })
+    const use = stage(
+      { inputs: ['prior'], outputs: { out: JsonCacher }, name: 'record/use' },
+      async (_r, { prior }) => {
+        n += 1
+        return { out: prior }
+      },
+    )
     const experiment = await quiet()
     const run = (prior: unknown) => use(experiment.record().set('prior', prior))
     await run({ a: 1, b: [2] })
@@ -70,12 +84,19 @@ describe('a record', () => {
   })
 
   it('refuses a body that changes a value set by hand, given at the call or a default', async () => {
-    const grow = stage({ inputs: ['items'], outputs: { n: NumberCacher }, defaults: { items: [] }, name: 'record/grow' }, async (_r, { items }) => {
-      items.push(1)
-      return { n: items.length }
-    })
+    const grow = stage(
+      { inputs: ['items'], outputs: { n: NumberCacher }, defaults: { items: [] }, name: 'record/grow' },
+      async (_r, { items }) => {
+        items.push(1)
+        return { n: items.length }
+      },
+    )
     const experiment = await quiet()
-    for (const run of [() => grow(experiment.record().set('items', [1])), () => grow(experiment.record(), { items: [1] }), () => grow(experiment.record())]) {
+    for (const run of [
+      () => grow(experiment.record().set('items', [1])),
+      () => grow(experiment.record(), { items: [1] }),
+      () => grow(experiment.record()),
+    ]) {
       expect((await failure(run())).message).toContain('changed items in place')
     }
   })
@@ -92,10 +113,13 @@ describe('a record', () => {
 
   it('a copy shares what is upstream, and goes its own way from there', async () => {
     let n = 0
-    const scale = stage({ params: Params, inputs: [make], outputs: { s: NumberCacher }, name: 'record/scale' }, async ({ params }, { list }) => {
-      n += 1
-      return { s: list[0]! * params.a }
-    })
+    const scale = stage(
+      { params: Params, inputs: [make], outputs: { s: NumberCacher }, name: 'record/scale' },
+      async ({ params }, { list }) => {
+        n += 1
+        return { s: list[0]! * params.a }
+      },
+    )
     const experiment = await quiet()
     const data = await make(experiment.record(new Params({ a: 2 })))
     const scaled = await Promise.all([1, 2, 3].map(async (a) => (await scale(data.copy(new Params({ a })))).get('s')))
@@ -106,7 +130,9 @@ describe('a record', () => {
 
   it('a later stage may put another value under a name, and what read the earlier one keeps its key', async () => {
     const one = stage({ outputs: { v: NumberCacher }, name: 'record/v1' }, async () => ({ v: 1 }))
-    const two = stage({ inputs: ['v'], outputs: { v: NumberCacher }, name: 'record/v2' }, async (_r, { v }) => ({ v: v + 1 }))
+    const two = stage({ inputs: ['v'], outputs: { v: NumberCacher }, name: 'record/v2' }, async (_r, { v }) => ({
+      v: v + 1,
+    }))
     const experiment = await quiet()
     const first = await experiment.run(undefined, [one, two])
     expect(await first.get('v')).toBe(2)
@@ -120,7 +146,15 @@ describe('a record', () => {
     await experiment.run(new Params({}), [make])
     const record = await experiment.run(new Params({}), [make])
     expect(record.stages).toEqual([
-      { stage: 'make', key: expect.stringContaining('record/make,1/'), how: 'loaded', lazy: false, seconds: expect.any(Number), savedSeconds: expect.any(Number), bytes: expect.any(Number) },
+      {
+        stage: 'make',
+        key: expect.stringContaining('record/make,1/'),
+        how: 'loaded',
+        lazy: false,
+        seconds: expect.any(Number),
+        savedSeconds: expect.any(Number),
+        bytes: expect.any(Number),
+      },
     ])
     expect(record.stages[0]!.savedSeconds).toBeGreaterThan(0)
     expect([record.has('list'), record.has('nothing')]).toEqual([true, false])
@@ -152,7 +186,9 @@ describe('several runs in one process', () => {
       return { v: n }
     })
     const store = await newStore()
-    const outcomes = await Promise.allSettled(Array.from({ length: 3 }, async () => (await quiet(store)).run(undefined, [flaky])))
+    const outcomes = await Promise.allSettled(
+      Array.from({ length: 3 }, async () => (await quiet(store)).run(undefined, [flaky])),
+    )
     expect(outcomes.map((outcome) => outcome.status).sort()).toEqual(['fulfilled', 'fulfilled', 'rejected'])
     expect(n).toBe(2)
   })

@@ -7,10 +7,15 @@ import { Config, Experiment, lazy, type StageRun, type Store, type StoreEvent, s
 import { failure, NumberCacher, newStore } from './helpers.js'
 
 class Params extends Config({ a: z.int().default(1) }) {}
-const small = stage({ params: Params, outputs: { list: JsonCacher }, name: 'reporter/small' }, async ({ params }) => ({ list: [params.a] }))
-const big = stage({ inputs: [small], params: Params.pick(), outputs: { text: lazy(TextCacher) }, name: 'reporter/big' }, async () => ({
-  text: 'x'.repeat(5000),
+const small = stage({ params: Params, outputs: { list: JsonCacher }, name: 'reporter/small' }, async ({ params }) => ({
+  list: [params.a],
 }))
+const big = stage(
+  { inputs: [small], params: Params.pick(), outputs: { text: lazy(TextCacher) }, name: 'reporter/big' },
+  async () => ({
+    text: 'x'.repeat(5000),
+  }),
+)
 
 /** What a run writes to stderr. */
 async function stderrOf(action: () => Promise<unknown>): Promise<string[]> {
@@ -92,15 +97,28 @@ describe('what a run says', () => {
       await silent.run(new Params({ a: 3 }), [small, big])
       await failure(silent.run(new Params({ a: 3 }), [small, fail]))
     })
-    expect(runs.map(({ stage: name, how }) => `${name} ${how}`)).toEqual(['small computed', 'big computed', 'small loaded', 'big loaded', 'small loaded'])
-    expect(runs[0]).toMatchObject({ key: expect.stringContaining('reporter/small,1/a=3-'), lazy: false, savedSeconds: 0, bytes: 8 })
+    expect(runs.map(({ stage: name, how }) => `${name} ${how}`)).toEqual([
+      'small computed',
+      'big computed',
+      'small loaded',
+      'big loaded',
+      'small loaded',
+    ])
+    expect(runs[0]).toMatchObject({
+      key: expect.stringContaining('reporter/small,1/a=3-'),
+      lazy: false,
+      savedSeconds: 0,
+      bytes: 8,
+    })
     expect(runs[3]!.savedSeconds).toBeGreaterThanOrEqual(0)
   })
 
   it('store events go to curio:store with the folder, and are counted', async () => {
     const store = await newStore()
     const silent = new Experiment({ name: 'silent', store, progress: false })
-    const events = await eventsOf<StoreEvent & { folder: string }>('curio:store', () => silent.run(new Params({}), [small, big]))
+    const events = await eventsOf<StoreEvent & { folder: string }>('curio:store', () =>
+      silent.run(new Params({}), [small, big]),
+    )
     expect(new Set(events.map(({ folder }) => folder))).toEqual(new Set([store.folder]))
     const kinds = events.map(({ kind }) => kind)
     expect(kinds.filter((kind) => kind === 'committed')).toHaveLength(2)
@@ -113,7 +131,9 @@ describe('what a decision costs', () => {
   it('ten cached lazy stages are ten entry reads and no blob read', async () => {
     const store = await newStore()
     const stages = Array.from({ length: 10 }, (_, i) =>
-      stage({ params: Params, outputs: { [`o${i}`]: lazy(TextCacher) }, name: `reporter/ten${i}` }, async () => ({ [`o${i}`]: `v${i}` })),
+      stage({ params: Params, outputs: { [`o${i}`]: lazy(TextCacher) }, name: `reporter/ten${i}` }, async () => ({
+        [`o${i}`]: `v${i}`,
+      })),
     )
     const experiment = new Experiment({ name: 'ten', store, progress: false })
     await experiment.run(new Params({}), stages as never)

@@ -1,5 +1,5 @@
 /** Ten cached lazy stages, decided again after opening: time, entry reads, blob reads. */
-import { Config, Experiment, lazy, stage, Store } from 'curio'
+import { Config, Experiment, lazy, Store, stage } from 'curio'
 import { JsonCacher } from 'curio/cachers'
 import { z } from 'zod'
 import { type Figure, folder, median } from './measure.js'

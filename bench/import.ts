@@ -5,7 +5,11 @@ import { type Figure, inTurns, ratio, timed } from './measure.js'
 
 const built = fileURLToPath(new URL('../dist/src/index.js', import.meta.url))
 const start = (what: string) => () =>
-  timed(() => execFileSync(process.execPath, ['--input-type=module', '-e', what], { cwd: fileURLToPath(new URL('..', import.meta.url)) }))
+  timed(() =>
+    execFileSync(process.execPath, ['--input-type=module', '-e', what], {
+      cwd: fileURLToPath(new URL('..', import.meta.url)),
+    }),
+  )
 
 export async function run(): Promise<Figure[]> {
   const times = await inTurns(15, {

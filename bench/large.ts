@@ -81,7 +81,14 @@ export async function run(): Promise<Figure[]> {
     { what: 'load of a tensor, every chunk checked', value: s(load.load!) },
     ratio('checked load / bare read', load.load! / load.bare!, '<=', 1.3),
   ]
-  const peak = Number(execFileSync(process.execPath, ['--import', 'tsx', fileURLToPath(new URL('./large-stream.ts', import.meta.url)), folder()]).toString())
+  const peak = Number(
+    execFileSync(process.execPath, [
+      '--import',
+      'tsx',
+      fileURLToPath(new URL('./large-stream.ts', import.meta.url)),
+      folder(),
+    ]).toString(),
+  )
   figures.push({
     what: 'peak memory of a streaming put of 4 GiB',
     value: `${(peak / 2 ** 20).toFixed(0)} MiB`,

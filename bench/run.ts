@@ -34,7 +34,12 @@ for (const [name, load] of Object.entries(benches)) {
   console.log(`${name}`)
   for (const figure of await (await load()).run()) {
     figures.push(figure)
-    const verdict = figure.target === undefined ? '' : figure.met ? `  (target ${figure.target})` : `  MISSED (target ${figure.target})`
+    const verdict =
+      figure.target === undefined
+        ? ''
+        : figure.met
+          ? `  (target ${figure.target})`
+          : `  MISSED (target ${figure.target})`
     console.log(`  ${figure.what.padEnd(64)} ${figure.value}${verdict}`)
   }
   console.log()

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import * as fs from 'node:fs'
 import * as path from 'node:path'
 import cacache from 'cacache'
-import { type Digest, sha256, Store } from 'curio'
+import { type Digest, Store, sha256 } from 'curio'
 import { BytesCacher } from 'curio/cachers'
 import { discard, type Figure, folder, inTurns, ratio, timed } from './measure.js'
 
@@ -58,7 +58,8 @@ async function level(durability: 'cache' | 'artifact', amount: number): Promise<
       const ms = await timed(async () => {
         for (const bytes of blobs) await store.blobs.put(bytes)
       })
-      if (reading?.store === undefined) reading = { dir, digests: blobs.map((bytes) => sha256(bytes)), store, cacheDir: '', keys: amount }
+      if (reading?.store === undefined)
+        reading = { dir, digests: blobs.map((bytes) => sha256(bytes)), store, cacheDir: '', keys: amount }
       else discard(dir)
       return ms
     },
@@ -84,7 +85,10 @@ async function level(durability: 'cache' | 'artifact', amount: number): Promise<
         }),
   })
   const figures: Figure[] = [
-    { what: `${durability}: bare temp-write-rename${durable ? ' with fdatasync' : ''}, 256 folders`, value: `${us(times.bare!).toFixed(0)} us` },
+    {
+      what: `${durability}: bare temp-write-rename${durable ? ' with fdatasync' : ''}, 256 folders`,
+      value: `${us(times.bare!).toFixed(0)} us`,
+    },
     { what: `${durability}: blobs.put`, value: `${us(times.put!).toFixed(0)} us` },
     { what: `${durability}: save into new uid folders`, value: `${us(times.save!).toFixed(0)} us` },
     ratio(`${durability}: blobs.put / bare`, times.put! / times.bare!, '<=', 1.6),
@@ -98,7 +102,10 @@ async function level(durability: 'cache' | 'artifact', amount: number): Promise<
   const from = reading!
   const fresh = await Store.open({ folder: from.dir, durability })
   const read = await inTurns(rounds, {
-    bare: () => timed(() => from.digests.forEach((digest) => fs.readFileSync(fresh.blobs.path(digest)))),
+    bare: () =>
+      timed(() => {
+        for (const digest of from.digests) fs.readFileSync(fresh.blobs.path(digest))
+      }),
     get: () =>
       timed(async () => {
         for (const digest of from.digests) if ((await fresh.blobs.get(digest)) === undefined) throw new Error('lost')

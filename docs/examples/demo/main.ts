@@ -3,7 +3,7 @@
  */
 import * as path from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { Experiment, Store, type StageRun } from 'curio'
+import { Experiment, type StageRun, Store } from 'curio'
 import { Params, pipeline } from './pipeline.js'
 
 const flights = fileURLToPath(new URL('../../../node_modules/vega-datasets/data/flights-20k.json', import.meta.url))
@@ -41,7 +41,10 @@ await pass('3. maxDelay 600 → 700: cleaning runs again, comes out the same, an
   new Params({ flights, epochs: 300, maxDelay: 700 }),
 ])
 
-const [one, two] = [await experiment.run(patient, pipeline, { progress: false }), await experiment.run(hasty, pipeline, { progress: false })]
+const [one, two] = [
+  await experiment.run(patient, pipeline, { progress: false }),
+  await experiment.run(hasty, pipeline, { progress: false }),
+]
 say('\nWhat came out')
 for (const [name, record] of [
   ['300 epochs', one],

@@ -60,7 +60,11 @@ export const clean = stage(
 const featureCount = 5
 
 export const features = stage(
-  { params: Params.pick('minDepartures', 'lateFrom'), inputs: [clean], outputs: { airportFeatures: lazy(TensorCacher) } },
+  {
+    params: Params.pick('minDepartures', 'lateFrom'),
+    inputs: [clean],
+    outputs: { airportFeatures: lazy(TensorCacher) },
+  },
   async function features(record, { flights }) {
     const { minDepartures, lateFrom } = record.params
     const n = flights.airports.length

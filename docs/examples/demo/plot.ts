@@ -12,7 +12,10 @@ const bottom = 48
 const top = 56
 
 /** Share of late flights by hour of departure: bars for what happened, a line for what the model expected. */
-export function drawSvg(hours: readonly Hour[], metrics: { accuracy: number; logLoss: number; flights: number }): string {
+export function drawSvg(
+  hours: readonly Hour[],
+  metrics: { accuracy: number; logLoss: number; flights: number },
+): string {
   const shown = hours.filter((bin) => bin.flights >= 10)
   const highest = Math.max(0.1, ...shown.map((bin) => Math.max(bin.late, bin.expected) / bin.flights))
   const step = (width - left - 24) / 24
@@ -22,9 +25,12 @@ export function drawSvg(hours: readonly Hour[], metrics: { accuracy: number; log
     const at = y(bin.late / bin.flights)
     return `<rect x="${x(bin.hour).toFixed(1)}" y="${at.toFixed(1)}" width="${(step - 4).toFixed(1)}" height="${(height - bottom - at).toFixed(1)}" fill="#9db8d9"/>`
   })
-  const line = shown.map((bin) => `${(x(bin.hour) + step / 2 - 2).toFixed(1)},${y(bin.expected / bin.flights).toFixed(1)}`)
+  const line = shown.map(
+    (bin) => `${(x(bin.hour) + step / 2 - 2).toFixed(1)},${y(bin.expected / bin.flights).toFixed(1)}`,
+  )
   const hourTicks = [0, 6, 12, 18, 23].map(
-    (hour) => `<text x="${(x(hour) + step / 2 - 2).toFixed(1)}" y="${height - bottom + 18}" text-anchor="middle">${hour}:00</text>`,
+    (hour) =>
+      `<text x="${(x(hour) + step / 2 - 2).toFixed(1)}" y="${height - bottom + 18}" text-anchor="middle">${hour}:00</text>`,
   )
   const shareTicks = [0, 0.5, 1].map((part) => {
     const share = part * highest

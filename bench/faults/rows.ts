@@ -1,7 +1,8 @@
 import * as kills from './01-kills.js'
 import * as powerCut from './03-power-cut.js'
 import * as same from './04-same.js'
-import * as different from './05-different.js'
+import * as different from './05a-different.js'
+import * as interleaved from './05b-interleaved.js'
 import * as flight from './06-flight.js'
 import * as flips from './08-flips.js'
 import * as lengths from './09-lengths.js'
@@ -9,13 +10,15 @@ import * as fullDisk from './10a-full-disk.js'
 import * as failingCalls from './10b-failing-calls.js'
 import * as access from './12a-access.js'
 import * as traps from './12b-traps.js'
+import * as keys from './20-keys.js'
 import type { Row } from './harness/row.js'
 
 export const rows: readonly Row[] = [
   { row: '1', title: 'writers killed by SIGKILL', ...kills },
   { row: '3', title: 'power lost between any two calls (computed)', ...powerCut },
   { row: '4', title: 'one key, same bytes, many processes', ...same },
-  { row: '5', title: 'one key, different bytes, many processes', ...different },
+  { row: '5a', title: 'one key, different bytes, many processes', ...different },
+  { row: '5b', title: 'the other writer in the moment that matters', ...interleaved },
   { row: '6', title: 'one computation, many processes; holders killed, stopped, blocked', ...flight },
   { row: '8', title: 'every bit turned over', ...flips },
   { row: '9', title: 'files cut, extended, zeroed', ...lengths },
@@ -23,4 +26,5 @@ export const rows: readonly Row[] = [
   { row: '10b', title: 'every call that changes the disk fails in turn', ...failingCalls },
   { row: '12a', title: 'files and folders of others, any umask', ...access },
   { row: '12b', title: 'links, pipes and open doors', ...traps },
+  { row: '20', title: 'names of every kind', ...keys },
 ]

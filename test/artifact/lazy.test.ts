@@ -10,7 +10,7 @@ import { blobFiles, failure, flip, newStore, quiet } from '../experiment/helpers
 /** Many files below one folder, and no main one. */
 class Tree extends Cacheable<number> {
   save(count: number): void {
-    for (let i = 0; i < count; i++) fs.writeFileSync(path.join(this.getDir(), `f${i}`), `${i}`)
+    for (let i = 0; i < count; i++) fs.writeFileSync(path.join(this.getDir(), `f${i}`), 'same')
   }
   load(): number {
     return fs.readdirSync(this.getDir()).length
@@ -86,7 +86,7 @@ describe('a handle', () => {
     expect(() => handle.path).toThrow(/cannot be handed out as a path at once\n.*toPath/)
     expect(fs.readdirSync(await handle.toPath())).toHaveLength(1001)
     expect(await handle.load()).toBe(1001)
-    expect(handle.bytes).toBe(Array.from({ length: 1001 }, (_, i) => String(i).length).reduce((a, b) => a + b))
+    expect(handle.bytes).toBe(4 * 1001)
   })
 
   it('whose format cannot be read in part says so', async () => {

@@ -77,7 +77,9 @@ async function liveWriterKeepsItsTemporary(folder: string): Promise<void> {
   const { problems } = await store.verify({ repair: true })
   mustEqual(problems.length, 0, 'problems beside a live writer')
   child.send('go on')
-  const digest = await child.said().catch((error: Error) => must(false, `a live writer lost its file: ${error.message}`))
+  const digest = await child
+    .said()
+    .catch((error: Error) => must(false, `a live writer lost its file: ${error.message}`))
   await child.finish()
   mustEqual(digest, sha256Hex(Buffer.concat([bytesFor('first', 2 << 20), bytesFor('second', 1000)])), 'its digest')
 }

@@ -27,7 +27,8 @@ export async function run({ size, seed }: RunOptions): Promise<Counts> {
       // Every fifth batch goes through the path of large blobs.
       const bytes = (first / perBatch) % 5 === 4 ? large : small
       const keys = Array.from({ length: perBatch }, (_, i) => `race/${seed}/${first + i}`)
-      for (const watcher of watchers) watcher.send({ keys, bytes, reads: bytes === large ? 10 : reads } satisfies ReadOrder)
+      for (const watcher of watchers)
+        watcher.send({ keys, bytes, reads: bytes === large ? 10 : reads } satisfies ReadOrder)
       const saves = keys.map((key) => ({ key, value: key, bytes }))
       const results = await race(racers, () => ({ saves }))
       for (const key of keys) {
@@ -35,8 +36,15 @@ export async function run({ size, seed }: RunOptions): Promise<Counts> {
         const all = results.get(key)!
         mustEqual(all.length, processes, `answers for ${key}`)
         mustEqual(all.filter(({ outcome }) => outcome === 'created').length, 1, `who created ${key}`)
-        mustEqual(all.filter(({ outcome }) => outcome === 'same').length, processes - 1, `who met the same under ${key}`)
-        must(all.every(({ stored, loaded }) => stored === hash && loaded === hash), `a racer got other bytes for ${key}`)
+        mustEqual(
+          all.filter(({ outcome }) => outcome === 'same').length,
+          processes - 1,
+          `who met the same under ${key}`,
+        )
+        must(
+          all.every(({ stored, loaded }) => stored === hash && loaded === hash),
+          `a racer got other bytes for ${key}`,
+        )
         mustEqual(fs.statSync(path.join(folder, keyPath(nameKey(key).text), 'entry.json')).nlink, 1, `names of ${key}`)
       }
       for (const watcher of watchers) mustEqual(await watcher.said(), 'done', 'a reader')

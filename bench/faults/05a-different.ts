@@ -52,7 +52,8 @@ export async function run({ size, seed }: RunOptions): Promise<Counts> {
 
 /** Checks that one racer's bytes stand and that everybody was told so; returns their SHA-256. */
 function oneWinner(key: string, all: readonly RaceResult[], winning: readonly string[]): string {
-  const told = () => JSON.stringify(all.map(({ outcome, stored, loaded }) => [outcome, stored.slice(0, 6), loaded.slice(0, 6)]))
+  const told = () =>
+    JSON.stringify(all.map(({ outcome, stored, loaded }) => [outcome, stored.slice(0, 6), loaded.slice(0, 6)]))
   const winners = all.filter(({ outcome }) => winning.includes(outcome))
   must(winners.length === 1, () => `${key} has ${winners.length} winners: ${told()}`)
   must(
@@ -60,7 +61,10 @@ function oneWinner(key: string, all: readonly RaceResult[], winning: readonly st
     () => `a loser of ${key} was not told: ${told()}`,
   )
   const { stored } = winners[0]!
-  must(all.every((one) => one.stored === stored && one.loaded === stored), () => `${key} has several values: ${told()}`)
+  must(
+    all.every((one) => one.stored === stored && one.loaded === stored),
+    () => `${key} has several values: ${told()}`,
+  )
   return stored
 }
 

@@ -84,7 +84,11 @@ async function flipSidecar(patient: Patient, stride: number): Promise<number> {
 }
 
 /** Reads the part around each flip, which must miss, and a part elsewhere, which must be right or miss. */
-async function flipLarge(patient: Patient, flips: number, random: Random): Promise<{ detected: number; harmless: number }> {
+async function flipLarge(
+  patient: Patient,
+  flips: number,
+  random: Random,
+): Promise<{ detected: number; harmless: number }> {
   const { store, info, blob, value } = patient
   const quarantine = path.join(store.folder, 'quarantine')
   let harmless = 0

@@ -71,7 +71,12 @@ async function readOnlyRoot(folder: string, visit: Visiting): Promise<void> {
   await visit({ folder, todo }, stranger, ['ok', ...reads], 'a store of root, as a stranger')
   await visit({ folder, todo, readOnly: true }, stranger, ['ok', ...reads], 'the same, opened read-only')
   await visit({ folder, todo: [['save', 'new']] }, stranger, ['ok', 'ERR_PERMISSION'], 'saving into a store of root')
-  await visit({ folder, todo: [['save', 'new']], readOnly: true }, {}, ['ok', 'ERR_READ_ONLY'], 'saving read-only, as root')
+  await visit(
+    { folder, todo: [['save', 'new']], readOnly: true },
+    {},
+    ['ok', 'ERR_READ_ONLY'],
+    'saving read-only, as root',
+  )
   mustEqual(everything(folder).join('\n'), before, 'the files of a store that strangers visited')
 }
 
@@ -94,7 +99,18 @@ async function groupFolder(folder: string, visit: Visiting): Promise<void> {
   await visit({ folder, todo, umask: 0o077 }, colleague, ['ok', ...expected], 'a colleague in a group folder')
   await visit({ folder, todo: [['save', 'mine']] }, stranger, ['ok', 'ERR_PERMISSION'], 'a stranger in a group folder')
   const another = { uid: 54_323, gid: group }
-  await visit({ folder, todo: [['load', 'new'], ['save', 'new']] }, another, ['ok', 'ok', 'same'], 'another colleague')
+  await visit(
+    {
+      folder,
+      todo: [
+        ['load', 'new'],
+        ['save', 'new'],
+      ],
+    },
+    another,
+    ['ok', 'ok', 'same'],
+    'another colleague',
+  )
   for (const place of everything(folder)) {
     const { mode, gid } = fs.lstatSync(path.join(folder, place))
     if (place.startsWith('touch/') || fs.lstatSync(path.join(folder, place)).isSymbolicLink()) continue
@@ -140,12 +156,20 @@ async function modesWhateverTheUmask(folder: string, visit: Visiting): Promise<v
       const at = `${folder}-${mode.toString(8)}-${umask.toString(8)}`
       fs.mkdirSync(at)
       fs.chmodSync(at, mode)
-      await visit({ folder: at, todo: [['save', 'space/a']], umask }, {}, ['ok', 'created'], `umask ${umask.toString(8)}`)
+      await visit(
+        { folder: at, todo: [['save', 'space/a']], umask },
+        {},
+        ['ok', 'created'],
+        `umask ${umask.toString(8)}`,
+      )
       for (const place of everything(at)) {
         const stat = fs.lstatSync(path.join(at, place))
         if (stat.isSymbolicLink() || place.endsWith('.meta.json')) continue
         const [is, want] = [stat.mode & 0o7777, stat.isDirectory() ? dir : file]
-        must(is === want, () => `${place} in a ${mode.toString(8)} store, umask ${umask.toString(8)}: ${is.toString(8)}`)
+        must(
+          is === want,
+          () => `${place} in a ${mode.toString(8)} store, umask ${umask.toString(8)}: ${is.toString(8)}`,
+        )
       }
     }
   }

@@ -1,3 +1,4 @@
+import { isLazy } from '../artifact/lazy.js'
 import { DeclarationError } from '../errors.js'
 import { identity } from '../identity/canonical.js'
 import { type DeclaredAt, declaredAt, declareOnce, idOf } from '../identity/declared.js'
@@ -101,7 +102,7 @@ export function stage<
   options: ObjectOptions<P, I, O, D>,
   body: (
     record: StageContext<[P] extends [never] ? Annotated : ParamsOf<P>>,
-    inputs: Filled<InputsOf<I>, D>,
+    inputs: Filled<InputsOf<I>, NoInfer<D>>,
   ) => Awaitable<V>,
 ): Stage<
   [P] extends [never] ? unknown : ParamsOf<P>,
@@ -120,7 +121,7 @@ export function stage<
   options: PositionalOptions<P, I, O, C, D>,
   body: (
     record: StageContext<[P] extends [never] ? Annotated : ParamsOf<P>>,
-    inputs: Filled<InputsOf<I>, D>,
+    inputs: Filled<InputsOf<I>, NoInfer<D>>,
   ) => Awaitable<V>,
 ): Stage<
   [P] extends [never] ? unknown : ParamsOf<P>,
@@ -239,7 +240,11 @@ function decorate(checked: Omit<Checked, 'source'>, method: Body, member: string
     await runStage(record as unknown as StageRecord, spec, (inputs ?? {}) as Record<string, unknown>)
     const target = record as unknown as StageRecord<unknown, Record<string, unknown>>
     const values: Record<string, unknown> = {}
-    for (const name of spec.outputs.keys()) values[name] = await target.get(name)
+    for (const name of spec.outputs.keys()) {
+      const value = await target.get(name)
+      // The method's type says the value, also of an output whose other readers get the handle.
+      values[name] = isLazy(value) ? await value.load() : value
+    }
     if (spec.positional === undefined) return values
     return spec.positional === 1 ? Object.values(values)[0] : Object.values(values)
   }
@@ -280,8 +285,14 @@ function privateField(method: Body): string | undefined {
 
 /** The stage a decorated method is. */
 export type StageOfMethod<M> = M extends (record: StageContext<infer P>, inputs: infer I) => Awaitable<infer V>
-  ? Stage<P, I & object, V & object>
+  ? Stage<P, I & object, OutputsOfMethod<V>>
   : never
+/** In the positional form a method's type does not say how its outputs are called. */
+type OutputsOfMethod<V> = V extends object
+  ? V extends readonly unknown[]
+    ? Readonly<Record<string, Annotated>>
+    : V
+  : Readonly<Record<string, Annotated>>
 
 /** The typed stage of a method decorated by `@stage`, to put in a run or in another stage's inputs. */
 export function stageOf<T extends object, K extends keyof T & string>(

@@ -50,7 +50,10 @@ export class Committer {
       if (done.outcome === 'newer') return done
       if (store.durability === 'artifact') await this.#makeDurable(done, dir)
       // A clean-up may have taken a blob between its put and this entry.
-      if (options.restore !== undefined && restores < maxRestores && !(await this.#isPresent(done.entry))) {
+      if (options.restore !== undefined && !(await this.#isPresent(done.entry))) {
+        if (restores === maxRestores) {
+          throw io.ioError('commit', path.join(dir, 'entry.json'), new Error('its blobs vanish as fast as they are put'))
+        }
         restores += 1
         first ??= done
         await options.restore()

@@ -36,6 +36,8 @@ export function succeed(store: EntryStore, key: Key, temp: string, final: string
     io.replace(io.writeTemp(path.dirname(final), chosen, store.modes.file, durable), final)
   }
   io.remove(next)
+  // Another, who may not sync what it writes, may have carried it out.
+  if (durable) io.syncFile(final)
   return isSame(io.readSmall(final, maxEntryBytes), mine)
 }
 

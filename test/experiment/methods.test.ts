@@ -3,7 +3,18 @@ import * as path from 'node:path'
 import { describe, expect, expectTypeOf, it } from 'vitest'
 import { z } from 'zod'
 import { JsonCacher } from '../../cachers/json.js'
-import { Config, identity, ignored, inputFile, type Stage, type StageContext, stage, stageOf } from '../../src/index.js'
+import {
+  Config,
+  identity,
+  ignored,
+  inputFile,
+  isLazy,
+  lazy,
+  type Stage,
+  type StageContext,
+  stage,
+  stageOf,
+} from '../../src/index.js'
 import { failure, NumberCacher, newStore, quiet, tempDir } from './helpers.js'
 
 const source = stage({ outputs: { x: NumberCacher }, name: 'methods/source' }, async () => ({ x: 3 }))
@@ -276,6 +287,20 @@ describe('@stage on a method', () => {
     const experiment = await quiet()
     await experiment.run(undefined, [stageOf(new (make(1))(), 'make')])
     expect(() => stageOf(new (make(2))(), 'make')).toThrow(/is declared twice at/)
+  })
+})
+
+describe('a lazy output of a method', () => {
+  it('comes loaded from a call, as the method’s type says, and as a handle from the record', async () => {
+    class Big {
+      @stage({ outputs: { big: lazy(JsonCacher, { resolve: false }) } })
+      async make(_record: StageContext) {
+        return { big: [1, 2] }
+      }
+    }
+    const record = (await quiet()).record()
+    expect(await new Big().make(record as never)).toEqual({ big: [1, 2] })
+    expect(isLazy(await record.get('big' as never))).toBe(true)
   })
 })
 

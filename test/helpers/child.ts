@@ -16,6 +16,8 @@ export interface Child {
     readonly stderr: string
   }>
   kill(signal: NodeJS.Signals): void
+  /** Writes a line to its input. */
+  tell(line: string): void
 }
 
 const tsx = import.meta.resolve('tsx')
@@ -27,10 +29,12 @@ process.once('exit', () => {
 /** @param url the file to run, e.g. `new URL('./child.ts', import.meta.url)`. */
 export function startChild(url: URL, args: readonly string[], env: Record<string, string> = {}): Child {
   const child = spawn(process.execPath, ['--import', tsx, fileURLToPath(url), ...args], {
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['pipe', 'pipe', 'pipe'],
     env: { ...process.env, ...env },
   })
   running.add(child)
+  // A child that is gone does not listen; what that means is for the test to say.
+  child.stdin.on('error', () => {})
   const lines: string[] = []
   const waiting = new Set<() => void>()
   let over = false
@@ -58,6 +62,7 @@ export function startChild(url: URL, args: readonly string[], env: Record<string
     lines,
     ended,
     kill: (signal) => void child.kill(signal),
+    tell: (line) => void child.stdin.write(`${line}\n`),
     says: (text) =>
       new Promise((resolve, reject) => {
         const look = () => {

@@ -1,5 +1,6 @@
 /** What tests of the store need done in another process: `child.ts <command> <arguments…>`, answers in lines. */
 import * as fs from 'node:fs'
+import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import 'proper-lockfile'
 import { CurioError } from '../../src/errors.js'
@@ -81,30 +82,46 @@ const commands: Record<string, () => Promise<void>> = {
     say(`peak ${process.resourceUsage().maxRSS >> 10}`)
   },
 
-  /** `as <folder> <uid> <gid> <umask> <action> <name> [content]`: one action as another user; says what came of it. */
+  /** `as <uid> <gid> <umask>`: as another user, does what each line asks: `<number> <folder> <action> <name> [content]`. */
   async as() {
-    const [uid, gid, umask, action, name, content] = args as [string, string, string, string, string, string?]
+    const [gid, umask] = args as [string, string]
     await loadChecksums()
     process.umask(Number.parseInt(umask, 8))
     process.setgroups!([])
     process.setgid!(Number(gid))
-    process.setuid!(Number(uid))
-    try {
-      const store = await BareStore.open({ folder, readOnly: action === 'read-only' })
-      if (action === 'save') say(`saved ${(await save(store, name, content!)).outcome}`)
-      else if (action === 'once')
-        say(`value ${await computeOnce(store, name, async () => {})} lost ${store.events.counts['lock-lost'] ?? 0}`)
-      else if (action === 'evict') say(`evicted ${await store.evict(name)}`)
-      else if (action === 'verify')
-        say(
-          `problems ${JSON.stringify((await store.verify({ repair: true })).problems.map((p) => [p.kind, p.repaired]))}`,
-        )
-      else say(`loaded ${await load(store, name)}`)
-    } catch (error) {
-      if (!CurioError.is(error)) throw error
-      say(`refused ${error.code} ${error.message.replaceAll('\n', ' ')}`)
+    process.setuid!(Number(folder))
+    say('ready')
+    for await (const line of createInterface(process.stdin)) {
+      const [number, at, action, name, content] = line.split(' ') as [string, string, string, string, string?]
+      say(`${number}: ${await act(at, action, name, content)}`)
     }
   },
+}
+
+async function act(at: string, action: string, name: string, content: string | undefined): Promise<string> {
+  try {
+    const store = await BareStore.open({ folder: at, durability: 'cache', readOnly: action === 'read-only' })
+    const lostBefore = store.events.counts['lock-lost'] ?? 0
+    switch (action) {
+      case 'save':
+        return `saved ${(await save(store, name, content!)).outcome}`
+      case 'once': {
+        const value = await computeOnce(store, name, async () => {})
+        return `value ${value} lost ${(store.events.counts['lock-lost'] ?? 0) - lostBefore}`
+      }
+      case 'evict':
+        return `evicted ${await store.evict(name)}`
+      case 'verify': {
+        const { problems } = await store.verify({ repair: true })
+        return `problems ${JSON.stringify(problems.map((problem) => [problem.kind, problem.repaired]))}`
+      }
+      default:
+        return `loaded ${await load(store, name)}`
+    }
+  } catch (error) {
+    if (!CurioError.is(error)) throw error
+    return `refused ${error.code} ${error.message.replaceAll('\n', ' ')}`
+  }
 }
 
 await commands[command]!()

@@ -74,8 +74,8 @@ export async function uses(model: Model): Promise<void> {
   expectTypeOf(await record.get('z')).toEqualTypeOf<number[]>()
   // @ts-expect-error scale needs x
   await experiment.run(new Params({ lr: 1 }), [stageOf(model, 'scale')])
-  // @ts-expect-error plain is no stage: its type has no outputs
-  await experiment.run(undefined, [stageOf(model, 'plain')])
+  const positional = await experiment.run(undefined, [stageOf(model, 'pair')])
+  expectTypeOf(positional.get('a')).resolves.toBeAny()
   // @ts-expect-error no such method
   stageOf(model, 'nothing')
 }

@@ -15,7 +15,19 @@ export interface FailingArgument {
   readonly sizes: readonly number[]
 }
 
-const ops: Op[] = ['open', 'write', 'fdatasync', 'fsync', 'close', 'chmod', 'link', 'symlink', 'rename', 'mkdir', 'append']
+const ops: Op[] = [
+  'open',
+  'write',
+  'fdatasync',
+  'fsync',
+  'close',
+  'chmod',
+  'link',
+  'symlink',
+  'rename',
+  'mkdir',
+  'append',
+]
 const noSpace = new Set(['ENOSPC', 'EDQUOT'])
 const { folder, errors, sizes } = argument<FailingArgument>()
 const counts: Counts = { cases: 0, refused: 0, 'stored all the same': 0, 'obtained uncached': 0, 'short writes': 0 }

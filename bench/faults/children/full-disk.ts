@@ -81,7 +81,7 @@ function fillInodes(free: number): void {
   fs.mkdirSync(filler)
   let made = 0
   try {
-    for (;; made++) fs.writeFileSync(path.join(filler, String(made)), '')
+    for (; ; made++) fs.writeFileSync(path.join(filler, String(made)), '')
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error
   }

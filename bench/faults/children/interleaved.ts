@@ -3,6 +3,8 @@ import * as fs from 'node:fs'
 import * as path from 'node:path'
 import { BytesCacher } from '../../../cachers/bytes.js'
 import { Store } from '../../../src/artifact/store.js'
+import { CurioError } from '../../../src/errors.js'
+import { sha256 } from '../../../src/identity/digest.js'
 import { overwrite } from '../harness/folders.js'
 import { type Call, watch } from '../harness/hooks.js'
 import { argument, say } from '../harness/in-child.js'
@@ -108,24 +110,25 @@ async function proposedAndDead(): Promise<void> {
   mustBe(await store.load(key, BytesCacher), second, 'the proposal of a writer that was killed')
 }
 
-/** A clean-up takes the blob between its put and its entry: it is put again before anybody is told. */
+/** A clean-up takes the blob between its put and its entry: it is put again before anybody is told, or nobody is told. */
 async function blobTakenMeanwhile(): Promise<void> {
   const value = bytesFor('taken', 2000)
-  const saved = await meanwhile(
-    (call) => call.op === 'link' && call.to!.endsWith('entry.json'),
-    () => {
-      const shards = path.join(store.folder, 'blobs')
-      for (const name of fs.readdirSync(shards, { recursive: true }) as string[]) {
-        const file = path.join(shards, name)
-        if (fs.statSync(file).isFile() && fs.readFileSync(file).equals(value)) fs.rmSync(file)
-      }
-    },
-    () => store.save('taken', BytesCacher, value),
-  )
+  const take = () => fs.rmSync(store.blobs.path(sha256(value)), { force: true })
+  const isEntry = (call: Call) => call.op === 'link' && call.to!.endsWith('entry.json')
+  const saved = await meanwhile(isEntry, take, () => store.save('taken', BytesCacher, value))
   mustEqual(saved.outcome, 'created', 'a save whose blob was taken')
   mustBe(await store.load('taken', BytesCacher), value, 'LOST: a value whose blob was taken')
+
+  const unwatch = watch(store.folder, {
+    before(call): undefined {
+      if (isEntry(call)) take()
+    },
+  })
+  const told = await store.save('taken/always', BytesCacher, value).catch((error: unknown) => error)
+  unwatch()
+  must(CurioError.is(told, 'ERR_STORE_IO'), 'LOST: a save was acknowledged whose blob was taken each time')
 }
 
 const scenarios = [blobHealedMeanwhile, entryHealedMeanwhile, replacedMeanwhile, proposedAndDead, blobTakenMeanwhile]
 for (const scenario of scenarios) await scenario()
-say(JSON.stringify({ interleavings: scenarios.length + 1, lost: 0 }))
+say(JSON.stringify({ interleavings: scenarios.length + 2, lost: 0 }))

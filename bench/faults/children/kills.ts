@@ -25,7 +25,11 @@ for (let n = 0; ; n++) {
   const kind = random.next()
   // Shared keys meet other writers of the same bytes; large ones go through the asynchronous path.
   const key =
-    kind < 0.1 ? `big/${writer}/${n}` : kind < 0.4 ? `shared/${random.int(1000)}` : `small/${writer.slice(-1)}/${writer}-${n}`
+    kind < 0.1
+      ? `big/${writer}/${n}`
+      : kind < 0.4
+        ? `shared/${random.int(1000)}`
+        : `small/${writer.slice(-1)}/${writer}-${n}`
   const value = valueOf(key)
   await store.save(key, BytesCacher, kind < 0.05 ? pieces(value) : value)
   say(key)

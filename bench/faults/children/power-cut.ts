@@ -10,6 +10,7 @@ import { type Call, watch } from '../harness/hooks.js'
 import { argument, say } from '../harness/in-child.js'
 import { bytesFor, Random } from '../harness/random.js'
 import { type Counts, must, mustBe } from '../harness/row.js'
+import { survey } from '../harness/survey.js'
 
 export interface PowerCutArgument {
   readonly folder: string
@@ -88,7 +89,7 @@ async function replay(recorded: string, steps: readonly Step[], durable: boolean
       const at = path.join(folder, `state-${counts.states}`)
       disk.restore(at, loss, random)
       const what = `${durable ? 'artifact' : 'cache'}, call ${n} (${'call' in step ? step.call.op : 'acknowledged'}), ${loss} kept`
-      await examine(at, acknowledged, durable || loss === 'all', what)
+      await examine(at, acknowledged, durable || loss === 'all', loss === 'all', what)
       removeFolder(at)
       counts.states! += 1
     }
@@ -100,6 +101,7 @@ async function examine(
   at: string,
   acknowledged: ReadonlyMap<string, readonly string[]>,
   sure: boolean,
+  intact: boolean,
   what: string,
 ): Promise<void> {
   let store: Store
@@ -109,6 +111,13 @@ async function examine(
     must(acknowledged.size === 0 || !sure, `${what}: the store does not open: ${(error as Error).message}`)
     must(CurioError.is(error, 'ERR_STORE_OPEN'), `${what}: ${(error as Error).stack}`)
     return
+  }
+  if (intact) {
+    // `three` loses its bytes by the plan, not by the cut.
+    const dangling = survey(at).dangling.filter(
+      (place) => acknowledged.get('three')?.length !== 0 || !place.includes('three'),
+    )
+    must(dangling.length === 0, () => `${what}: entries without their blobs: ${dangling.join(', ')}`)
   }
   const again = random.int(3)
   for (const [i, key] of ['one', 'deep/down/two', 'three'].entries()) {
@@ -123,7 +132,8 @@ async function examine(
     } else {
       const known = ['first', 'pieces', 'second', 'third'].filter((name) => Buffer.compare(got, valueOf(name)) === 0)
       must(known.length === 1, `${what}: WRONG VALUE: ${key} has ${got.byteLength} bytes that nobody put`)
-      if (sure && allowed.length > 0) must(allowed.includes(known[0]!), `${what}: ${key} is ${known[0]}, not ${allowed}`)
+      if (sure && allowed.length > 0)
+        must(allowed.includes(known[0]!), `${what}: ${key} is ${known[0]}, not ${allowed}`)
       counts['values found']! += 1
     }
     if (i !== again) continue

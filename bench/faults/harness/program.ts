@@ -18,7 +18,15 @@ export interface Patch {
 }
 
 const root = fileURLToPath(new URL('../../../', import.meta.url))
-const sources = ['src/errors.ts', 'src/version.ts', 'src/identity', 'src/store', 'src/artifact', 'cachers', 'bench/faults']
+const sources = [
+  'src/errors.ts',
+  'src/version.ts',
+  'src/identity',
+  'src/store',
+  'src/artifact',
+  'cachers',
+  'bench/faults',
+]
 const isCompiled = import.meta.url.endsWith('.js')
 
 let base: Promise<string> | undefined
@@ -73,7 +81,11 @@ export async function mutant(patches: readonly Patch[]): Promise<string> {
     const text = fs.readFileSync(path.join(root, file), 'utf8')
     must(text.split(find).length === 2, `the patch of ${file} must match once, at: ${find}`)
     // As a function: `$` in the replacement has no meaning.
-    await emit(folder, file, text.replace(find, () => replace))
+    await emit(
+      folder,
+      file,
+      text.replace(find, () => replace),
+    )
   }
   return folder
 }

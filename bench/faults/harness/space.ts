@@ -10,7 +10,13 @@ import { FaultError, must, mustBe, mustEqual } from './row.js'
 import { survey } from './survey.js'
 
 /** Saves; an error must be one of curio's about a file. True when it was acknowledged. */
-export async function trySave(store: Store, key: string, bytes: number, streamed: boolean, what: string): Promise<boolean> {
+export async function trySave(
+  store: Store,
+  key: string,
+  bytes: number,
+  streamed: boolean,
+  what: string,
+): Promise<boolean> {
   const value = bytesFor(key, bytes)
   try {
     await store.save(key, BytesCacher, streamed ? pieces(value) : value)

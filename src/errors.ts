@@ -68,7 +68,7 @@ export class InvalidNameError extends CurioError {
   }
 }
 
-/** The store holds nothing under that key, or its bytes are gone: compute it again. */
+/** Nothing is stored under that key, its bytes are gone, or a file is missing. */
 export class NotFoundError extends CurioError {
   override readonly code = 'ERR_NOT_FOUND'
   constructor(
@@ -76,7 +76,7 @@ export class NotFoundError extends CurioError {
     readonly location: string,
     details: ErrorDetails = {},
   ) {
-    super(`${what} is not in the store at ${location}`, details)
+    super(`cannot find ${what} at ${location}`, details)
   }
 }
 

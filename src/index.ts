@@ -27,7 +27,7 @@ export {
   type Encoded,
   type Json,
 } from './artifact/cacheable.js'
-export { type ArtifactHandle, isLazy } from './artifact/lazy.js'
+export { type ArtifactHandle, isLazy, type Lazy as LazyHandle } from './artifact/lazy.js'
 export type { Mode } from './artifact/once.js'
 export { registerCacher } from './artifact/registry.js'
 export { type LoadOptions, type Saved, type SaveOptions, Store } from './artifact/store.js'

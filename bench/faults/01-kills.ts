@@ -9,7 +9,7 @@ import { withFolder } from './harness/folders.js'
 import { bytesFor, Random, sha256Hex } from './harness/random.js'
 import { bySize, type Counts, must, mustBe, mustEqual, type RunOptions } from './harness/row.js'
 import { survey } from './harness/survey.js'
-import { valueOf } from './harness/values.js'
+import { valueFor } from './harness/values.js'
 
 const writers = 8
 
@@ -53,7 +53,7 @@ async function killRound(folder: string, kills: number, seed: number, round: num
   const store = await Store.open({ folder, durability: 'cache' })
   for (const key of acknowledged) {
     must(await store.has(key), `LOST: ${key} was acknowledged`)
-    mustBe(await store.load(key, BytesCacher), valueOf(key), key)
+    mustBe(await store.load(key, BytesCacher), valueFor(key), key)
   }
   const { problems } = await store.verify({ repair: true })
   const others = problems.filter((problem) => problem.kind !== 'temporary')

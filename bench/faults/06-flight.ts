@@ -21,10 +21,10 @@ interface Said {
 }
 
 export async function run({ size, seed }: RunOptions): Promise<Counts> {
-  const processes = bySize(size, { small: 8, full: 64, mutant: 6 })
+  const processes = bySize(size, { small: 6, full: 64, mutant: 6 })
   const healthy = bySize(size, { small: 10, full: 300, mutant: 4 })
   const killed = bySize(size, { small: 4, full: 150, mutant: 2 })
-  const slow = bySize(size, { small: 3, full: 25, mutant: 2 })
+  const slow = bySize(size, { small: 2, full: 25, mutant: 0 })
   return withFolder(async (parent) => {
     const flight = new Flight(parent, seed)
     const [first] = await Promise.all([
@@ -129,6 +129,7 @@ class Flight {
     how: Omit<FlightOrder, 'key'>,
     trouble: (holder: Child) => Promise<void>,
   ): Promise<void> {
+    if (rounds === 0) return
     const waiters = await startAll('flyer', 2, this.#arguments)
     const holders = await startAll('flyer', rounds, this.#arguments)
     await Promise.all(

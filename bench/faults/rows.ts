@@ -11,6 +11,7 @@ import * as failingCalls from './10b-failing-calls.js'
 import * as access from './12a-access.js'
 import * as traps from './12b-traps.js'
 import * as keys from './20-keys.js'
+import * as sabotage from './25-mutants.js'
 import type { Row } from './harness/row.js'
 
 export const rows: readonly Row[] = [
@@ -27,4 +28,5 @@ export const rows: readonly Row[] = [
   { row: '12a', title: 'files and folders of others, any umask', ...access },
   { row: '12b', title: 'links, pipes and open doors', ...traps },
   { row: '20', title: 'names of every kind', ...keys },
+  { row: '25', title: 'the store without one of its guards', ...sabotage },
 ]

@@ -1,6 +1,6 @@
 import * as fs from 'node:fs'
 import * as path from 'node:path'
-import { CurioError, NotFoundError } from '../errors.js'
+import { CacherError, CurioError, NotFoundError } from '../errors.js'
 import { identity } from '../identity/canonical.js'
 import type { Digest } from '../identity/digest.js'
 import type { ArtifactFile, Entry } from '../store/entry.js'
@@ -119,12 +119,31 @@ export class ArtifactHandle<T> implements Lazy<T> {
     try {
       return await use()
     } catch (error) {
+      if (CurioError.is(error, 'ERR_CACHER_LOAD') && this.#store !== undefined) throw this.#unreadable(error)
       if (this.#recover === undefined || !CurioError.is(error, 'ERR_NOT_FOUND')) throw error
       const again = await this.#recover()
       this.#packed = again.packed
       this.#laidOut = undefined
       return use()
     }
+  }
+
+  /** Makes sure that its bytes are there and good, and computes them again if they are not: after this `path` works. */
+  async ready(): Promise<void> {
+    await this.#withBytes(async () => {
+      const { blobs } = this.#packed
+      if (!(blobs instanceof FolderBlobs)) return
+      for (const file of await this.files()) if (!(await blobs.verify(file.sha256))) throw this.#gone()
+    })
+  }
+
+  /** The bytes are those that were stored, and still the cacher cannot read them: it, or what wrote them, has a fault. */
+  #unreadable(error: CurioError): CacherError {
+    const reason = error.message.split('\n')[0]!.replace(/^.*? cannot load: /, '')
+    return new CacherError(this.cacher, 'load', `${this.name} of ${this.key}: ${reason}`, {
+      cause: error,
+      hint: `its bytes are as they were stored; compute it again with mode 'force', or remove it: curio rm '${this.key}' --yes`,
+    })
   }
 
   get path(): string {

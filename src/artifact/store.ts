@@ -1,4 +1,4 @@
-import { CurioError, NotFoundError, ReadOnlyError } from '../errors.js'
+import { CurioError, DeclarationError, NotFoundError, ReadOnlyError } from '../errors.js'
 import type { Digest } from '../identity/digest.js'
 import { nameKey } from '../identity/key.js'
 import { keyPath } from '../identity/path.js'
@@ -76,6 +76,11 @@ export class Store extends EntryStore {
   async save<S>(key: string, cacher: CacherSpec<unknown, S>, value: S, options: SaveOptions = {}): Promise<Saved> {
     if (this.readOnly) throw new ReadOnlyError(key, 'the store was opened read-only')
     keyPath(key)
+    if (!isCacherSpec(cacher)) {
+      throw new DeclarationError(`store.save('${key}', …) needs a cacher class or instance before the value`, {
+        hint: `store.save('${key}', JsonCacher, value)`,
+      })
+    }
     const instance = cacherInstance(cacher as CacherSpec)
     const signal = options.signal
     const packed = await pack(this.blobs, plainName, instance, value, signal)

@@ -76,13 +76,17 @@ export class StageRecord<P = unknown, S extends object = object> {
     const slot = this.#slot(name)
     if (slot.kind === 'value') return slot.value as S[K]
     if (!slot.resolve) return slot.handle as S[K]
-    if (slot.lazy) return (await slot.handle.load()) as S[K]
+    if (slot.lazy) return this.#load<S[K]>(name, slot.handle)
     const before = this.#loaded.get(name)
     if (before?.digest === slot.handle.digest) return before.value as Promise<S[K]>
-    const value = slot.handle.load()
+    const value = this.#load(name, slot.handle)
     this.#loaded.set(name, { digest: slot.handle.digest, value })
     value.catch(() => this.#loaded.delete(name))
     return value as Promise<S[K]>
+  }
+
+  #load<V>(name: string, handle: ArtifactHandle<unknown>): Promise<V> {
+    return this.reporter.during(name, () => handle.key, () => handle.load() as Promise<V>)
   }
 
   /** A handle on an artifact, without loading it. */
@@ -131,6 +135,8 @@ export class StageRecord<P = unknown, S extends object = object> {
       if (handle.digest !== digest) throw new InputsChanged(stage, name, handle.key)
     }
     const load = async (signal?: AbortSignal): Promise<unknown> => {
+      // A program is about to be given its path: bytes that are gone are computed again now, not missed there.
+      if (!resolve) await handle.ready()
       const value = resolve ? await handle.load(signal) : handle
       confirm()
       return value

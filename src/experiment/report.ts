@@ -37,6 +37,8 @@ export class Reporter {
     let doing = 'looking'
     const onStore = (message: unknown): void => {
       const event = message as StoreEvent
+      if (event.kind === 'blob-damaged') this.warn(name, `blob ${event.digest.slice(0, 12)} is damaged (${event.reason}): set aside`)
+      if (event.kind === 'entry-damaged') this.warn(name, `the entry of ${event.key} is damaged: set aside`)
       if (event.kind !== 'waiting' || event.key !== key()) return
       doing = `waiting for ${event.holder}`
       if (!out.isTTY) this.#line(name, `${doing} (${event.seconds} s)`)
@@ -51,6 +53,10 @@ export class Reporter {
       return await action(() => {
         doing = 'computing'
       })
+    } catch (error) {
+      const { name: kind, message } = error as Error
+      this.#line(name, `failed    ${duration((performance.now() - begin) / 1000).padStart(8)}  ${kind}: ${String(message).split('\n')[0]}`)
+      throw error
     } finally {
       unsubscribe('curio:store', onStore)
       clearInterval(timer)

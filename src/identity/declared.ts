@@ -20,10 +20,12 @@ export function declaredAt(): DeclaredAt | undefined {
   for (const frame of frames()) {
     const file = frame.getFileName()
     if (file === null || file === undefined || file === '') return undefined
-    if (file.startsWith('node:') || /^(REPL|\[eval|evalmachine)/.test(file)) return undefined
+    if (file.startsWith('node:') || /(^|[/\\])(REPL\d*|\[eval\d*\]|\[stdin\]|evalmachine[^/]*)$/.test(file))
+      return undefined
     const plain = (file.startsWith('file:') ? fileURLToPath(file) : file).replace(/[?#].*$/, '')
     if (!path.isAbsolute(plain)) return undefined
     if (plain.startsWith(own)) continue
+    if (/^\[eval/.test(path.basename(plain))) return undefined
     return { module: moduleName(plain), place: `${plain}:${frame.getLineNumber()}:${frame.getColumnNumber()}` }
   }
   return undefined
@@ -93,7 +95,8 @@ export function declareOnce(
     declared.set(key, { place, named, source })
     return
   }
-  if (before.place === place && named && before.source === source) return
+  // In a REPL one is written again and again, under a name its user gave.
+  if (before.place === place && named && (before.source === source || place === undefined)) return
   const where = before.place === place ? `twice at ${place}` : `at ${before.place} and at ${place}`
   throw new DeclarationError(`${id} (version ${version}) is declared ${where}`, {
     hint:

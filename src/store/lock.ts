@@ -16,6 +16,7 @@ export interface LockOptions {
 
 type Taken<T> = { readonly found: T | undefined; readonly release: () => Promise<void> }
 
+const firstNoticeMs = 2000
 const noticeMs = 10_000
 const maxAbsent = 5
 const nothingHeld = async (): Promise<void> => undefined
@@ -65,7 +66,7 @@ export class ComputeLock {
     signal: AbortSignal | undefined,
   ): Promise<Taken<T>> {
     const started = performance.now()
-    let noticed = started
+    let noticed = started - noticeMs + firstNoticeMs
     let absent = 0
     for (let pause = 5; ; pause = Math.min(pause * 1.5, 500)) {
       signal?.throwIfAborted()

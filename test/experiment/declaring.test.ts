@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { JsonCacher } from '../../cachers/json.js'
 import { Cacheable, Config, Experiment, lazy, type OutputSpec, stage } from '../../src/index.js'
-import { child, failure, NumberCacher, program, quiet } from './helpers.js'
+import { child, failure, NumberCacher, program, quiet, root } from './helpers.js'
 
 const body = async () => ({ n: 1 })
 class Params extends Config({ a: z.int() }) {}
@@ -147,5 +147,22 @@ describe('without a module', () => {
     const [without, named] = JSON.parse(stdout) as string[]
     expect(without).toMatch(/f is declared in no module\n.*name:/)
     expect(named).toBe('named')
+  })
+
+  it('in node --eval it needs one too, and may be declared again under it, as one does in a REPL', async () => {
+    const text = `
+      import { stage } from '${root}src/index.ts'
+      const outcome = (options, body) => { try { return stage(options, body).stageName } catch (error) { return error.message } }
+      const outputs = { n: null }
+      console.log(JSON.stringify([
+        outcome({ outputs }, async function f() { return { n: 1 } }),
+        outcome({ outputs, name: 'named' }, async function f() { return { n: 1 } }),
+        outcome({ outputs, name: 'named' }, async function g() { return { n: 2 } }),
+      ]))
+    `
+    const { stdout } = await child('--input-type=module', ['--eval', text])
+    const [without, named, again] = JSON.parse(stdout) as string[]
+    expect(without).toMatch(/f is declared in no module\n.*name:/)
+    expect([named, again]).toEqual(['named', 'named'])
   })
 })

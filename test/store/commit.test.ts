@@ -212,14 +212,14 @@ describe('a blob that goes away between its put and the entry', () => {
     }
   })
 
-  test('and again does not hold a commit up for ever', async () => {
+  test('and again does not hold a commit up for ever, nor is it acknowledged', async () => {
     const entry = await entryOf(store, key, 'A')
     await store.blobs.delete(sha256('A'))
     let restored = 0
     const restore = async () => {
       restored += 1
     }
-    expect((await store.commit(key, entry, { restore })).outcome).toBe('created')
+    await expect(store.commit(key, entry, { restore })).rejects.toThrow(StoreIOError)
     expect(restored).toBe(2)
     expect(await store.lookup(key)).toMatchObject({ hit: false, reason: 'incomplete' })
   })

@@ -71,9 +71,10 @@ function pipeline(count: number): string {
   ]
   for (let i = 1; i < count; i++) {
     const cacher = i % 2 === 0 ? 'JsonCacher<number>' : 'lazy(MsgpackCacher)'
+    const read = i === 1 ? [0] : [0, i - 1]
     lines.push(
-      `export const s${i} = stage({ params: Params.pick('lr'), inputs: [s0, s${i - 1}], outputs: { o${i}: ${cacher} } },` +
-        ` async function s${i}(record, { o0, o${i - 1} }) { return { o${i}: o0 + o${i - 1} * record.params.lr } })`,
+      `export const s${i} = stage({ params: Params.pick('lr'), inputs: [${read.map((k) => `s${k}`)}], outputs: { o${i}: ${cacher} } },` +
+        ` async function s${i}(record, { ${read.map((k) => `o${k}`)} }) { return { o${i}: o0 + o${i - 1} * record.params.lr } })`,
     )
   }
   const all = Array.from({ length: count }, (_, i) => `s${i}`).join(', ')

@@ -26,12 +26,12 @@ export class Longer extends Params.extend({ epochs: z.int().default(1) }) {}
 export const schema = Optim.schema()
 export const picked = Params.pick('file', 'optim')
 
-export const PointCacher = callable(
-  class PointCacher extends Codec<{ x: number }> {
-    encode = JSON.stringify
-    decode = (bytes: Uint8Array) => JSON.parse(Buffer.from(bytes).toString()) as { x: number }
-  },
-)
+// With declarations the class is written on its own: TypeScript cannot describe an anonymous class that has protected members.
+class PointCacherClass extends Codec<{ x: number }> {
+  encode = JSON.stringify
+  decode = (bytes: Uint8Array) => JSON.parse(Buffer.from(bytes).toString()) as { x: number }
+}
+export const PointCacher = callable(PointCacherClass)
 
 export const load = stage(
   {

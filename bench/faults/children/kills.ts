@@ -3,7 +3,7 @@ import { BytesCacher } from '../../../cachers/bytes.js'
 import { Store } from '../../../src/artifact/store.js'
 import { argument, say } from '../harness/in-child.js'
 import { Random } from '../harness/random.js'
-import { valueOf } from '../harness/values.js'
+import { valueFor } from '../harness/values.js'
 
 export interface KillsArgument {
   readonly folder: string
@@ -18,7 +18,7 @@ const opensLate = random.next() < 0.25
 if (opensLate) say('ready')
 const store = await Store.open({ folder, durability })
 if (!opensLate) {
-  await store.save(`small/warm/${writer}`, BytesCacher, valueOf(`small/warm/${writer}`))
+  await store.save(`small/warm/${writer}`, BytesCacher, valueFor(`small/warm/${writer}`))
   say('ready')
 }
 for (let n = 0; ; n++) {
@@ -30,7 +30,7 @@ for (let n = 0; ; n++) {
       : kind < 0.4
         ? `shared/${random.int(1000)}`
         : `small/${writer.slice(-1)}/${writer}-${n}`
-  const value = valueOf(key)
+  const value = valueFor(key)
   await store.save(key, BytesCacher, kind < 0.05 ? pieces(value) : value)
   say(key)
 }

@@ -26,7 +26,7 @@ type Step = { readonly call: Call } | { readonly acknowledged: readonly [key: st
 
 const { folder, seed, chances, stride } = argument<PowerCutArgument>()
 const random = new Random(seed)
-const valueOf = (name: string) => bytesFor(name, 3000)
+const valueFor = (name: string) => bytesFor(name, 3000)
 const counts: Counts = { calls: 0, states: 0, 'values found': 0, misses: 0 }
 
 for (const durability of ['artifact', 'cache'] as const) {
@@ -46,7 +46,7 @@ async function record(at: string, durability: 'artifact' | 'cache'): Promise<Ste
   const save = async (key: string, value: string, mode: 'cached' | 'force' = 'cached') => {
     const others = mode === 'force' ? [value, ...(stands.get(key) ?? [])] : [value]
     if (mode === 'force') steps.push({ acknowledged: [key, others] })
-    await store.save(key, BytesCacher, value === 'pieces' ? pieces(valueOf(value)) : valueOf(value), { mode })
+    await store.save(key, BytesCacher, value === 'pieces' ? pieces(valueFor(value)) : valueFor(value), { mode })
     stands.set(key, [value])
     steps.push({ acknowledged: [key, [value]] })
   }
@@ -130,15 +130,15 @@ async function examine(
       must(!sure || allowed.length === 0, `${what}: LOST: ${key} was acknowledged`)
       counts.misses! += 1
     } else {
-      const known = ['first', 'pieces', 'second', 'third'].filter((name) => Buffer.compare(got, valueOf(name)) === 0)
+      const known = ['first', 'pieces', 'second', 'third'].filter((name) => Buffer.compare(got, valueFor(name)) === 0)
       must(known.length === 1, `${what}: WRONG VALUE: ${key} has ${got.byteLength} bytes that nobody put`)
       if (sure && allowed.length > 0)
         must(allowed.includes(known[0]!), `${what}: ${key} is ${known[0]}, not ${allowed}`)
       counts['values found']! += 1
     }
     if (i !== again) continue
-    const { outcome } = await store.save(key, BytesCacher, valueOf('second'))
-    const expected = outcome === 'kept' ? got : valueOf('second')
+    const { outcome } = await store.save(key, BytesCacher, valueFor('second'))
+    const expected = outcome === 'kept' ? got : valueFor('second')
     mustBe(await store.load(key, BytesCacher), expected ?? Buffer.of(), `${what}: ${key}, saved again (${outcome})`)
   }
 }

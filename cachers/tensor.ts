@@ -6,6 +6,7 @@ import {
   cacherIdentity,
   callable,
   type Encoded,
+  type Json,
 } from '../src/artifact/cacheable.js'
 import { CacherError, CurioError, DeclarationError } from '../src/errors.js'
 import { merged, messageOf } from './common.js'
@@ -71,6 +72,11 @@ class TensorCacherClass extends Codec<Tensor, TensorLike> {
         hint: `known are ${Object.keys(storage).join(', ')}`,
       })
     }
+  }
+
+  /** Without a dtype asked for, each tensor keeps its own. */
+  override decodingOptions(): Record<string, Json> {
+    return this.dtype === undefined ? {} : { dtype: this.dtype }
   }
 
   override async encode(value: TensorLike): Promise<Exclude<Encoded, string>> {

@@ -303,6 +303,12 @@ export function callable<C extends abstract new (...args: never[]) => object>(
   return construct as never
 }
 
+/** A value that can be read only once. */
+export function isStream(value: unknown): boolean {
+  if (value === null || typeof value !== 'object') return false
+  return Symbol.asyncIterator in value || typeof (value as { next?: unknown }).next === 'function'
+}
+
 /** Writes a file of the user's whole or not at all. Its folder is created. */
 export async function writeInline(file: string, data: Encoded): Promise<void> {
   const dir = path.dirname(file)

@@ -10,12 +10,16 @@ export async function chooseCacher(value: unknown): Promise<Cacheable<unknown, u
   return cacherByName(cacherNameFor(value))
 }
 
+const tensorKeys = new Set(['data', 'shape', 'dims', 'dtype', 'type', 'stride', 'offset'])
+
 function cacherNameFor(value: unknown): string {
   if (typeof value === 'string' && value.isWellFormed()) return 'text'
   if (value instanceof Uint8Array) return 'bytes'
   if (value !== null && typeof value === 'object') {
     const { data, shape, dims } = value as { data?: unknown; shape?: unknown; dims?: unknown }
-    if (ArrayBuffer.isView(data) && (Array.isArray(shape) || Array.isArray(dims))) return 'tensor'
+    const isTensor = ArrayBuffer.isView(data) && (Array.isArray(shape) || Array.isArray(dims))
+    // One with more to it, such as labels, would lose that.
+    if (isTensor && Object.keys(value).every((key) => tensorKeys.has(key))) return 'tensor'
   }
   return jsonDifference(value, 'value') === undefined ? 'json' : 'msgpack'
 }

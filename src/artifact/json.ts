@@ -39,6 +39,7 @@ function objectDifference(value: object, path: string, above: Set<object>): stri
     for (const key of keys) {
       if (key === '__proto__') return `${path} has a key __proto__`
       const at = isArray ? `${path}[${key}]` : `${path}.${key}`
+      if (isArray && !isIndex(key, value.length)) return `${path} is an array with a property ${key}`
       const difference = jsonDifference((value as Record<string, unknown>)[key], at, above)
       if (difference !== undefined) return difference
     }
@@ -46,6 +47,11 @@ function objectDifference(value: object, path: string, above: Set<object>): stri
   } finally {
     above.delete(value)
   }
+}
+
+function isIndex(key: string, length: number): boolean {
+  const index = Number(key)
+  return Number.isInteger(index) && index >= 0 && index < length && String(index) === key
 }
 
 function article(name: string): string {

@@ -9,7 +9,7 @@ import { MemoryBlobs } from '../store/memory-blobs.js'
 import type { EntryStore } from '../store/store.js'
 import { leadsTo, sidecar, viewName } from '../store/views.js'
 import type { Cacheable } from './cacheable.js'
-import { filesOf, layOut, type Packed, unpack, unpackSlice } from './pack.js'
+import { filesOf, layOut, type Packed, stillValid, unpack, unpackSlice } from './pack.js'
 import { cacherByName } from './registry.js'
 import { scratch } from './scratch.js'
 
@@ -119,13 +119,18 @@ export class ArtifactHandle<T> implements Lazy<T> {
     try {
       return await use()
     } catch (error) {
-      if (CurioError.is(error, 'ERR_CACHER_LOAD') && this.#store !== undefined) throw this.#unreadable(error)
+      if (CurioError.is(error, 'ERR_CACHER_LOAD')) throw this.#unreadable(error)
       if (this.#recover === undefined || !CurioError.is(error, 'ERR_NOT_FOUND')) throw error
       const again = await this.#recover()
       this.#packed = again.packed
       this.#laidOut = undefined
       return use()
     }
+  }
+
+  /** Whether what it stands for outside the store, if anything, is still what it was. */
+  async stillValid(): Promise<boolean> {
+    return this.#cacher === undefined || stillValid(this.#packed, this.#cacher, this.metadata)
   }
 
   /** Makes sure that its bytes are there and good, and computes them again if they are not: after this `path` works. */
@@ -141,8 +146,10 @@ export class ArtifactHandle<T> implements Lazy<T> {
   #unreadable(error: CurioError): CacherError {
     const reason = error.message.split('\n')[0]!.replace(/^.*? cannot load: /, '')
     return new CacherError(this.cacher, 'load', `${this.name} of ${this.key}: ${reason}`, {
-      cause: error,
-      hint: `its bytes are as they were stored; compute it again with mode 'force', or remove it: curio rm '${this.key}' --yes`,
+      cause: error.cause ?? error,
+      hint:
+        error.hint ??
+        `its bytes are as they were stored; compute it again with mode 'force', or remove it: curio rm '${this.key}' --yes`,
     })
   }
 

@@ -2,15 +2,15 @@
  * The one path from a key to values, the same for a stage, a task, an item and a step: look up → lock → look again → compute → encode →
  * blobs → entry. Whatever becomes of the cache on the way, a computed value is returned.
  */
-import { CurioError, ReadOnlyError, StoreIOError } from '../errors.js'
+import { CurioError, DeclarationError, ReadOnlyError, StoreIOError } from '../errors.js'
 import type { Key } from '../identity/key.js'
 import type { Artifact, Entry } from '../store/entry.js'
 import { MemoryBlobs } from '../store/memory-blobs.js'
 import type { Committed, Lookup, MissReason } from '../store/store.js'
-import type { Cacheable } from './cacheable.js'
+import { type Cacheable, isCacherSpec, isStream } from './cacheable.js'
 import { chooseCacher } from './choose.js'
 import { ArtifactHandle, type Recover } from './lazy.js'
-import { type Packed, pack, packFolder, stillValid } from './pack.js'
+import { type Packed, pack, packFolder, stillValid, unpack } from './pack.js'
 import type { Store } from './store.js'
 
 /** Cache policy, as exca has it: `force` computes again, `read-only` never computes. */
@@ -32,6 +32,8 @@ export interface Request {
   compute(): Promise<Computed>
   /** What the entry says beside its artifacts. */
   describe(seconds: number): Omit<Entry, 'key' | 'hash' | 'material' | 'artifacts' | 'token'>
+  /** Told of an extra file that cannot be kept: a link, or a name that not every system takes. */
+  onUnfit?(name: string): void
   /** Called when computing begins, after locks and looks. */
   onCompute?(reason: MissReason | 'forced' | 'invalid'): void
 }
@@ -41,8 +43,8 @@ export interface Computed {
   readonly values: ReadonlyMap<string, unknown>
   /** A folder whose files become part of the entry. */
   readonly folder?: string | undefined
-  /** Why the result must not be stored, if so: an input changed under it. */
-  readonly uncacheable?: string | undefined
+  /** Asked when every output is in the store, before the entry: why it must not be committed, if so. An input changed under it. */
+  check?(): Promise<string | undefined>
   /** Called when nothing of it is needed any more. */
   dispose?(): void
 }
@@ -79,6 +81,11 @@ export async function obtain(store: Store, request: Request, recovering = false)
       return undefined
     }
     if (request.accept?.(found.entry) === false) return undefined
+    if ([...request.outputs.keys()].some((name) => !found.entry.artifacts.some((artifact) => artifact.name === name))) {
+      reason = 'invalid'
+      mustReplace = true
+      return undefined
+    }
     // Bytes that were found bad may have had to stay where they are: in a folder we may not write to.
     if (recovering && !(await isWhole(store, found.entry))) {
       reason = 'incomplete'
@@ -137,7 +144,8 @@ function handlesOf(store: Store, entry: Entry, request: Request): Map<string, Ar
       const recover: Recover = async () => {
         const again = await obtain(
           store,
-          { ...request, mode: request.mode === 'force' ? 'cached' : request.mode },
+          // The run whose signal it was may be over.
+          { ...request, signal: undefined, mode: request.mode === 'force' ? 'cached' : request.mode },
           true,
         )
         return again.handles.get(artifact.name)!
@@ -169,15 +177,21 @@ async function keep(
   seconds: number,
 ): Promise<Obtained> {
   const { key, signal, token } = request
-  const { values, folder, uncacheable } = computed
+  const { values, folder } = computed
+  refuseSharedStream(values)
 
   const packAll = async (blobs: Store['blobs'] | MemoryBlobs): Promise<Packed[]> => {
     const packed: Packed[] = []
     for (const [name, cacher] of request.outputs) {
       const value = values.get(name)
-      packed.push(await pack(blobs, name, cacher ?? (await chooseCacher(value)), value, signal))
+      const used = cacher ?? (await chooseCacher(value))
+      const one = await pack(blobs, name, used, value, signal)
+      // What a program wrote is read once before it is committed: a file that cannot be read would be a hit for ever.
+      if (isCacherSpec(value)) await unpack(one, used, {}, signal)
+      packed.push(one)
     }
-    if (folder !== undefined) packed.push(await packFolder(blobs, extraFiles, folder, signal))
+    if (folder !== undefined)
+      packed.push(await packFolder(blobs, extraFiles, folder, (name) => request.onUnfit?.(name), signal))
     return packed
   }
   const entryWith = (packed: readonly Packed[]): Entry => ({
@@ -201,12 +215,16 @@ async function keep(
     return { how: 'uncached', entry, handles, seconds, reason: why }
   }
 
-  if (store.readOnly) return uncached('the store is open read-only')
-  if (uncacheable !== undefined) return uncached(uncacheable)
+  if (store.readOnly) {
+    const packed = await packAll(new MemoryBlobs())
+    return uncached((await computed.check?.()) ?? 'the store is open read-only', packed)
+  }
   const readOnce = [...values.values()].some(isStream)
   let packed: Packed[] | undefined
   try {
     packed = await packAll(store.blobs)
+    const why = await computed.check?.()
+    if (why !== undefined) return await uncached(why, packed)
     const done = await store.commit(key, entryWith(packed), {
       force,
       // A reference whose file has changed is replaced: it has every right to be different.
@@ -229,8 +247,9 @@ async function keep(
   }
 }
 
-/** Whether a value can be read only once: what was lost of it on the way to the store cannot be encoded again. */
-function isStream(value: unknown): boolean {
-  if (value === null || typeof value !== 'object') return false
-  return Symbol.asyncIterator in value || typeof (value as { next?: unknown }).next === 'function'
+/** A stream can be read once: as two outputs, the second would be empty. */
+function refuseSharedStream(values: ReadonlyMap<string, unknown>): void {
+  const streams = [...values.values()].filter(isStream)
+  if (new Set(streams).size === streams.length) return
+  throw new DeclarationError('one stream was returned as two outputs', { hint: 'make a stream for each' })
 }

@@ -3,7 +3,7 @@ import * as fs from 'node:fs'
 import * as path from 'node:path'
 import { CacherError, CurioError, NotFoundError } from '../errors.js'
 import { byCodeUnit } from '../identity/canonical.js'
-import { checkRoles } from '../identity/path.js'
+import { checkRole, checkRoles } from '../identity/path.js'
 import type { BlobStore } from '../store/blobs.js'
 import { type Artifact, type ArtifactFile, artifactDigest, longList, parseList } from '../store/entry.js'
 import { FolderBlobs } from '../store/folder-blobs.js'
@@ -46,24 +46,29 @@ export async function pack(
   const view = { ...(subdir === undefined ? {} : { subdir }), ...(prefix === undefined ? {} : { prefix }) }
   const artifact: Artifact = {
     ...packed,
-    preview: isCacher(value) ? `${files.length} files` : preview(value),
+    preview: isCacher(value) ? countOf(files) : preview(value),
     ...(track === false ? { track } : {}),
     ...(Object.keys(view).length > 0 ? { view } : {}),
   }
   return { artifact, blobs }
 }
 
-/** Saves every file below a folder as one artifact. */
+/**
+ * Saves every file below a folder as one artifact.
+ *
+ * @param onUnfit told of links, and of names that not every system takes; these are left out.
+ */
 export async function packFolder(
   blobs: BlobStore,
   name: string,
   folder: string,
+  onUnfit: (name: string) => void,
   signal?: AbortSignal,
 ): Promise<Packed> {
-  const files = await putFolder(blobs, folder, name, signal)
+  const files = await putFolder(blobs, folder, name, signal, onUnfit)
   const about = { name: 'directory', codec: 1, options: {}, extra: {}, extension: '' }
   const artifact = await artifactOf(blobs, name, about, files, signal)
-  return { artifact: { ...artifact, preview: `${files.length} files` }, blobs }
+  return { artifact: { ...artifact, preview: countOf(files) }, blobs }
 }
 
 async function artifactOf(
@@ -169,12 +174,14 @@ export async function putFolder(
   folder: string,
   who: string,
   signal?: AbortSignal,
+  onUnfit?: (name: string) => void,
 ): Promise<ArtifactFile[]> {
   const files: ArtifactFile[] = []
   const visit = async (dir: string, prefix: string): Promise<void> => {
     for (const item of fs.readdirSync(dir, { withFileTypes: true }).sort((a, b) => byCodeUnit(a.name, b.name))) {
       const file = path.join(dir, item.name)
       if (item.isDirectory()) await visit(file, `${prefix}${item.name}/`)
+      else if (onUnfit !== undefined && (!item.isFile() || !isRole(prefix + item.name))) onUnfit(prefix + item.name)
       else if (!item.isFile()) {
         throw new CacherError(who, 'save', `${prefix}${item.name} is a link or special file`, {
           hint: 'write the file itself; links are not stored',
@@ -185,6 +192,19 @@ export async function putFolder(
   }
   await visit(folder, '')
   return files
+}
+
+function countOf(files: readonly ArtifactFile[]): string {
+  return files.length === 1 ? '1 file' : `${files.length} files`
+}
+
+function isRole(name: string): boolean {
+  try {
+    return checkRole(name) === name
+  } catch {
+    // Its error says why; here it only matters that the file is left out.
+    return false
+  }
 }
 
 /** The files of an artifact; throws `NotFoundError` when their list is gone. */

@@ -21,12 +21,17 @@ export function registerCacher(Class: CacherClass<unknown, never>): void {
   const { name } = cacherIdentity(Class)
   const known = registered.get(name)
   // A class of the same source is the same module loaded twice, not another cacher.
-  if (known !== undefined && known !== Class && String(known) !== String(Class)) {
+  if (known !== undefined && known !== Class && sourceOf(known) !== sourceOf(Class)) {
     throw new DeclarationError(`two cacher classes are called ${name}`, {
       hint: 'give one `static readonly cacherName`',
     })
   }
   registered.set(name, Class as CacherClass)
+}
+
+/** A class made callable is a function whose prototype is the class. */
+function sourceOf(Class: CacherClass<unknown, never>): string {
+  return String(Class) + String(Object.getPrototypeOf(Class))
 }
 
 /** The cacher that artifacts of this name were written by. */

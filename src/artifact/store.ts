@@ -5,7 +5,7 @@ import { keyPath } from '../identity/path.js'
 import type { Artifact, ArtifactFile, Entry } from '../store/entry.js'
 import { type Committed, EntryStore, type StoreOptions } from '../store/store.js'
 import { sidecar } from '../store/views.js'
-import { type Cacheable, type CacherSpec, cacherIdentity, cacherInstance, isCacherSpec } from './cacheable.js'
+import { type Cacheable, type CacherSpec, cacherIdentity, cacherInstance, isCacherSpec, isStream } from './cacheable.js'
 import { ArtifactHandle, type Lazy } from './lazy.js'
 import { filesOf, pack } from './pack.js'
 import { provenance } from './provenance.js'
@@ -95,9 +95,10 @@ export class Store extends EntryStore {
     const { entry, outcome } = await this.commit(name, mine, {
       force: options.mode === 'force',
       deterministic: options.deterministic ?? false,
-      restore: async () => {
-        await pack(this.blobs, plainName, instance, value, signal)
-      },
+      // A stream is spent: what a clean-up took of it cannot be put again, and the commit says so.
+      ...(isStream(value)
+        ? {}
+        : { restore: () => pack(this.blobs, plainName, instance, value, signal).then(() => undefined) }),
     })
     const artifact = entry.artifacts[0] ?? packed.artifact
     return {

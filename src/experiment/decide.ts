@@ -4,11 +4,13 @@ import { cacherByName } from '../artifact/registry.js'
 import { DeclarationError, nearest } from '../errors.js'
 import { type Identified, identity, Verbatim } from '../identity/canonical.js'
 import { type AnyConfigClass, isConfig } from '../identity/config.js'
+import { ownCopies } from '../identity/copies.js'
 import type { Digest } from '../identity/digest.js'
 import { type Key, stageKey } from '../identity/key.js'
 import { type ParamsIdentity, paramsIdentity, plainIdentity } from '../identity/params.js'
 import type { StageContext } from './context.js'
 import { type StageInput, type StageRecord, valueInput } from './record.js'
+import { classFields, ownFields } from './self.js'
 import type { Annotated } from './types.js'
 
 /** The user's function. */
@@ -39,8 +41,8 @@ export interface StageSpec {
   readonly mode: Mode | undefined
   readonly body: Body
   readonly source: { readonly sha256: Digest; readonly tag: string }
-  /** The object whose method it is: its fields count. `subclass`: the name of its class, where the method is called by `super`. */
-  readonly self: { readonly object: object; readonly subclass: string | undefined } | undefined
+  /** The object whose method it is: its fields count. `lineage`: a hash of the classes below the one that declares the method. */
+  readonly self: { readonly object: object; readonly lineage: string | undefined } | undefined
 }
 
 /** What a run of a stage was decided on. */
@@ -80,7 +82,7 @@ export async function decide(record: StageRecord, spec: StageSpec, given: Record
 async function paramsOf(record: StageRecord, spec: StageSpec): Promise<Pick<Plan, 'params' | 'visible' | 'methods'>> {
   const values = record.params as Record<string, unknown> | undefined
   if (spec.params === undefined && !isConfig(values)) {
-    const visible = { ...(record.params as object | undefined) }
+    const visible = ownCopies({ ...(record.params as object | undefined) })
     return { params: plainIdentity(visible), visible, methods: Object.prototype }
   }
   const { config, fields } = spec.params ?? wholeOf((values as object).constructor as unknown as AnyConfigClass)
@@ -96,8 +98,9 @@ async function paramsOf(record: StageRecord, spec: StageSpec): Promise<Pick<Plan
     })
   }
   const all = values as Record<string, unknown>
-  const visible = Object.fromEntries(fields.map((field) => [field, all[field]]))
-  const isWhole = fields.length === Object.keys(config.shape).length
+  const visible = ownCopies(Object.fromEntries(fields.map((field) => [field, all[field]])))
+  // Of an undeclared class no key says which it is, so its methods are not lent to the body.
+  const isWhole = spec.params !== undefined && fields.length === Object.keys(config.shape).length
   const methods = isWhole ? (config.prototype as object) : Object.prototype
   return { params: await paramsIdentity(config.shape, visible, fields), visible, methods }
 }
@@ -125,30 +128,28 @@ function inputsOf(record: StageRecord, spec: StageSpec, given: Record<string, un
 }
 
 /**
- * The data of a method's object: it can read them, so they count. Functions do not, nor does a class of static methods. What is a
- * configuration counts as one; what states its own identity, by that.
+ * The data of a method's object, or of the class of a static one: it can read them, so they count. What is a configuration counts as
+ * one; what states its own identity, by that.
  */
 async function selfInput({
   object,
-  subclass,
+  lineage,
 }: NonNullable<StageSpec['self']>): Promise<{ input?: StageInput; params?: ParamsIdentity }> {
-  if (typeof object === 'function') return {}
+  if (typeof object === 'function') {
+    const statics = () => ({ fields: classFields(object), ...(lineage === undefined ? {} : { lineage }) })
+    const counts = Object.keys(classFields(object)).length > 0 || lineage !== undefined
+    return counts ? { input: valueInput('this', statics(), statics) } : {}
+  }
   if (typeof (object as Partial<Identified>)[identity] === 'function') {
-    return { input: valueInput('this', subclass === undefined ? object : { [subclass]: object }) }
+    return { input: valueInput('this', lineage === undefined ? object : { object, lineage }) }
   }
   const shape = isConfig(object) ? (object.constructor as unknown as AnyConfigClass).shape : {}
   const params = await paramsIdentity(shape, object as Record<string, unknown>, Object.keys(shape))
   const fields = () => ownFields(object, shape)
   const own = valueInput('this', fields(), fields)
   const config = Object.fromEntries(Object.entries(params.key).map(([name, text]) => [name, new Verbatim(text)]))
-  const counts = { config, fields: own.identity, ...(subclass === undefined ? {} : { subclass }) }
+  const counts = { config, fields: own.identity, ...(lineage === undefined ? {} : { lineage }) }
   return { input: { ...own, identity: valueInput('this', counts).identity }, params }
-}
-
-function ownFields(object: object, shape: AnyConfigClass['shape']): Record<string, unknown> {
-  return Object.fromEntries(
-    Object.entries(object).filter(([name, value]) => typeof value !== 'function' && !Object.hasOwn(shape, name)),
-  )
 }
 
 /** What an entry says of a stage's parameters, with those of the configuration whose method it is. */

@@ -1,4 +1,4 @@
-import { type ArtifactHandle, isLazy, type Lazy } from '../artifact/lazy.js'
+import { ArtifactHandle, isLazy, type Lazy } from '../artifact/lazy.js'
 import type { Store } from '../artifact/store.js'
 import { CurioError, MissingInputError, NotEncodableError, NotFoundError, nearest } from '../errors.js'
 import { canonical } from '../identity/canonical.js'
@@ -86,7 +86,11 @@ export class StageRecord<P = unknown, S extends object = object> {
   }
 
   #load<V>(name: string, handle: ArtifactHandle<unknown>): Promise<V> {
-    return this.reporter.during(name, () => handle.key, () => handle.load() as Promise<V>)
+    return this.reporter.during(
+      name,
+      () => handle.key,
+      () => handle.load() as Promise<V>,
+    )
   }
 
   /** A handle on an artifact, without loading it. */
@@ -131,17 +135,17 @@ export class StageRecord<P = unknown, S extends object = object> {
     const { handle, resolve } = slot
     const { digest } = handle
     // Where its bytes were gone, and computing them again gave others, what was decided for the old digest does not hold.
-    const confirm = (): void => {
-      if (handle.digest !== digest) throw new InputsChanged(stage, name, handle.key)
+    const confirm = async (): Promise<void> => {
+      if (handle.digest !== digest || !(await handle.stillValid())) throw new InputsChanged(stage, name, handle.key)
     }
     const load = async (signal?: AbortSignal): Promise<unknown> => {
       // A program is about to be given its path: bytes that are gone are computed again now, not missed there.
       if (!resolve) await handle.ready()
       const value = resolve ? await handle.load(signal) : handle
-      confirm()
+      await confirm()
       return value
     }
-    return { identity: { artifact: digest }, from: handle.key, load, ...(resolve ? {} : { confirm }) }
+    return { identity: { artifact: digest }, from: handle.key, load, confirm }
   }
 
   #slot(name: string): Slot {
@@ -161,7 +165,7 @@ export interface StageInput {
   readonly from?: string
   load(signal?: AbortSignal): Promise<unknown>
   /** After the body has run: throws when what it was given is no longer what was counted. */
-  confirm?(stage: string): void
+  confirm?(stage: string): void | Promise<void>
 }
 
 /**
@@ -172,8 +176,8 @@ export interface StageInput {
  */
 export function valueInput(name: string, value: unknown, now: () => unknown = () => value): StageInput {
   const counted = valueIdentity(name, value)
+  if (isLazy(value)) return handleInput(name, value, counted)
   const load = async (): Promise<unknown> => value
-  if (isLazy(value)) return { identity: counted, load }
   const isSame = (): boolean => {
     try {
       return valueIdentity(name, now()).value === counted.value
@@ -189,6 +193,20 @@ export function valueInput(name: string, value: unknown, now: () => unknown = ()
     })
   }
   return { identity: counted, load, confirm }
+}
+
+/** A handle that was given by hand: the stage gets it as it is, and it must stay the one that was counted. */
+function handleInput(name: string, handle: Lazy, identity: InputIdentity): StageInput {
+  const { digest } = handle
+  const confirm = (stage: string): void => {
+    if (handle.digest !== digest) throw new InputsChanged(stage, name, digest)
+  }
+  const load = async (): Promise<unknown> => {
+    if (handle instanceof ArtifactHandle) await handle.ready()
+    confirm(name)
+    return handle
+  }
+  return { identity, load, confirm }
 }
 
 /** An input came back different from what the key was made of. */

@@ -37,7 +37,8 @@ export class Reporter {
     let doing = 'looking'
     const onStore = (message: unknown): void => {
       const event = message as StoreEvent
-      if (event.kind === 'blob-damaged') this.warn(name, `blob ${event.digest.slice(0, 12)} is damaged (${event.reason}): set aside`)
+      if (event.kind === 'blob-damaged')
+        this.warn(name, `blob ${event.digest.slice(0, 12)} is damaged (${event.reason}): set aside`)
       if (event.kind === 'entry-damaged') this.warn(name, `the entry of ${event.key} is damaged: set aside`)
       if (event.kind !== 'waiting' || event.key !== key()) return
       doing = `waiting for ${event.holder}`
@@ -55,7 +56,10 @@ export class Reporter {
       })
     } catch (error) {
       const { name: kind, message } = error as Error
-      this.#line(name, `failed    ${duration((performance.now() - begin) / 1000).padStart(8)}  ${kind}: ${String(message).split('\n')[0]}`)
+      this.#line(
+        name,
+        `failed    ${duration((performance.now() - begin) / 1000).padStart(8)}  ${kind}: ${String(message).split('\n')[0]}`,
+      )
       throw error
     } finally {
       unsubscribe('curio:store', onStore)

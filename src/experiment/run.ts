@@ -66,17 +66,19 @@ async function execute(
     let returned: unknown
     try {
       returned = await spec.body(context, guarded(spec.name, values, 'inputs'))
-      for (const input of plan.inputs.values()) input.confirm?.(spec.name)
     } catch (error) {
       context.close()
       throw error
     }
-    const moved = plan.params.files.find((file) => !unchanged(file))
     return {
       values: outputValues(spec, returned),
       folder: context.extra,
       dispose: () => context.close(),
-      uncacheable: moved === undefined ? undefined : `${moved.path} changed while the stage ran`,
+      check: async () => {
+        for (const input of plan.inputs.values()) await input.confirm?.(spec.name)
+        const moved = plan.params.files.find((file) => !unchanged(file))
+        return moved === undefined ? undefined : `${moved.path} changed while the stage ran`
+      },
     }
   }
 
@@ -92,6 +94,8 @@ async function execute(
       compute,
       describe: (seconds) => describeEntry(record, spec, plan, seconds),
       onCompute: started,
+      onUnfit: (name) =>
+        reporter.warn(spec.name, `extra file ${name} is a link, or has a name that not every system takes: not kept`),
     })
     for (const [name, output] of spec.outputs) {
       const handle = obtained.handles.get(name)!

@@ -8,6 +8,7 @@ import type { Body, StageSpec } from './decide.js'
 import { type AnyOptions, type Checked, checkOptions, sourceOf } from './declare.js'
 import { StageRecord } from './record.js'
 import { runStage } from './run.js'
+import { lineageOf } from './self.js'
 import type {
   Annotated,
   AnyCacherSpec,
@@ -230,9 +231,8 @@ function decorate(checked: Omit<Checked, 'source'>, method: Body, member: string
         hint: 'give one of them another name: their results would be taken for each other',
       })
     }
-    const actual = typeof self === 'function' ? owner : (self.constructor as NamedClass)
-    const subclass = actual === owner ? undefined : actual.name
-    return { ...checked, id, source, body: method.bind(self) as Body, self: { object: self, subclass } }
+    const lineage = lineageOf(self, wrapped, member)
+    return { ...checked, id, source, body: method.bind(self) as Body, self: { object: self, lineage } }
   }
   const wrapped = async function (this: object, record: StageContext<unknown>, inputs?: object): Promise<unknown> {
     checkRecord(member, record)

@@ -58,8 +58,8 @@ type Returns<Spec> = Spec extends LazyOutput<infer C, boolean> ? SavedBy<C> : Sa
 
 /** Names of outputs and what they are for those who use them, object form. */
 export type OutputsOf<O, V> = { [K in keyof O]: Flows<O[K], K extends keyof V ? V[K] : unknown> }
-/** What the body returns, object form. */
-export type BodyValues<O> = { [K in keyof O]: Returns<O[K]> }
+/** What the body returns, object form: each value, or its cacher where a program wrote the file. */
+export type BodyValues<O> = { [K in keyof O]: Returns<O[K]> | Cacheable<unknown, never> }
 
 export type OutputName = string | LazyName
 type NameOf<E> = E extends LazyName<infer N> ? N : E extends string ? E : never

@@ -25,7 +25,6 @@ export function declaredAt(): DeclaredAt | undefined {
     const plain = (file.startsWith('file:') ? fileURLToPath(file) : file).replace(/[?#].*$/, '')
     if (!path.isAbsolute(plain)) return undefined
     if (plain.startsWith(own)) continue
-    if (/^\[eval/.test(path.basename(plain))) return undefined
     return { module: moduleName(plain), place: `${plain}:${frame.getLineNumber()}:${frame.getColumnNumber()}` }
   }
   return undefined

@@ -7,6 +7,8 @@ import { type Digest, sha256 } from './digest.js'
 
 /** What a file's bytes are, and how the file looked when that was found out. */
 export interface FileIdentity {
+  /** As it was given; with another current folder it would lead elsewhere. */
+  readonly given: string
   readonly path: string
   /** Stands in canonical texts: `File(<bytes>,<SHA-256>)` or `Folder(<entries>,<SHA-256 of the listing>)`. */
   readonly text: string
@@ -48,7 +50,7 @@ export async function fileContent(file: string): Promise<FileContent> {
 /** Identity of an input file: its content, not its path. Remembered and refused as by `fileContent`. */
 export async function fileIdentity(file: string): Promise<FileIdentity> {
   const { path: absolute, bytes, sha256: digest, stamp } = await fileContent(file)
-  return { path: absolute, text: `File(${bytes},${digest})`, stamp }
+  return { given: file, path: absolute, text: `File(${bytes},${digest})`, stamp }
 }
 
 /**
@@ -68,11 +70,17 @@ export async function folderIdentity(folder: string): Promise<FileIdentity> {
     listing.push([relative, bytes, digest])
     stamps.push(`${relative}:${stamp}`)
   }
-  return { path: absolute, text: `Folder(${listing.length},${sha256(canonical(listing))})`, stamp: stamps.join('|') }
+  return {
+    given: folder,
+    path: absolute,
+    text: `Folder(${listing.length},${sha256(canonical(listing))})`,
+    stamp: stamps.join('|'),
+  }
 }
 
 /** Whether an input still looks as it did when its identity was taken. */
 export function unchanged(identity: FileIdentity): boolean {
+  if (path.resolve(identity.given) !== identity.path) return false
   try {
     const stat = statOf(identity.path)
     if (!stat.isDirectory()) return stampOf(stat) === identity.stamp

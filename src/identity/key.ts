@@ -42,8 +42,19 @@ export function stageKey(parts: KeyParts): Key {
   const code = parts.code === undefined ? [] : [parts.code]
   const material = canonical(['curio-key-1', parts.id, parts.version, params, inputs, parts.outputs, ...code])
   const hash = sha256(material)
-  const uid = `${uidLabel(parts.labels ?? {})}-${tail(hash)}`
+  // Where no parameter tells two results apart, the inputs do.
+  const labels = Object.keys(parts.labels ?? {}).length > 0 ? parts.labels! : inputLabels(parts.inputs)
+  const uid = `${uidLabel(labels)}-${tail(hash)}`
   return { text: `${parts.id},${parts.version}/${uid}`, hash, material }
+}
+
+function inputLabels(inputs: KeyParts['inputs']): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(inputs).map(([name, input]) => [
+      name,
+      ('artifact' in input ? input.artifact : input.value).slice(0, 8),
+    ]),
+  )
 }
 
 /** The key of an artifact that is saved under a name of the user's own. */

@@ -53,6 +53,7 @@ export async function paramsIdentity(
 export function plainIdentity(values: Readonly<Record<string, unknown>>): ParamsIdentity {
   const out: ParamsIdentity = { key: {}, params: {}, ignored: {}, defaults: {}, labels: {}, files: [] }
   for (const name of Object.keys(values).sort(byCodeUnit)) {
+    if (name === '__proto__') throw new NotEncodableError('params', 'has a key __proto__')
     const text = encode(values[name], `params.${name}`)
     out.key[name] = text
     out.params[name] = text
@@ -76,7 +77,7 @@ async function fieldText(
   const standard = await defaultText(schema, path, out)
   if (standard === text) {
     out.params[path] = text
-    out.defaults[path] = standard
+    await noteDefaults(schema, value, path, out)
     return undefined
   }
   const parts = memberSchemas(schema, value)
@@ -86,23 +87,51 @@ async function fieldText(
   }
   const members: string[] = []
   for (const [name, part] of Object.entries(parts).sort(([a], [b]) => byCodeUnit(a, b))) {
-    const at = `${path}.${/^[A-Za-z_$][\w$]*$/.test(name) ? name : JSON.stringify(name)}`
+    const at = memberPath(path, name)
     const member = await fieldText(part, (value as Record<string, unknown>)[name], at, out)
     if (member !== undefined) members.push(`${JSON.stringify(name)}:${member}`)
   }
   return `{${members.join(',')}}`
 }
 
+/** Notes the defaults of what was dropped, field by field: one that is added to a nested object later changes none of the others. */
+async function noteDefaults(schema: z.ZodType, value: unknown, path: string, out: ParamsIdentity): Promise<void> {
+  const parts = memberSchemas(schema, value)
+  if (parts === undefined) {
+    out.defaults[path] = await textOf(schema, value, path, { ...out, files: [] })
+    return
+  }
+  for (const [name, part] of Object.entries(parts)) {
+    if (isIgnored(part)) continue
+    await noteDefaults(part, (value as Record<string, unknown>)[name], memberPath(path, name), out)
+  }
+}
+
+function memberPath(path: string, name: string): string {
+  return `${path}.${/^[A-Za-z_$][\w$]*$/.test(name) ? name : JSON.stringify(name)}`
+}
+
 /** The schemas of a plain object's members, where a value is exactly that: its fields may be judged one by one. */
 function memberSchemas(schema: z.ZodType, value: unknown): Record<string, z.ZodType> | undefined {
+  if (value === null || typeof value !== 'object') return undefined
   const inner = unwrap(schema)
   const Class = configOf(inner)
-  if (Class !== undefined) return fields(Class.shape)
+  if (Class !== undefined) return foreignClass(Class, value) === undefined ? fields(Class.shape) : undefined
   const def = inner.def as { type: string; shape?: Record<string, z.ZodType>; catchall?: z.ZodType }
-  if (def.type !== 'object' || value === null || typeof value !== 'object') return undefined
+  if (def.type !== 'object') return undefined
   // What a loose object let through has no schema, so no default: the object is judged whole.
   if (Object.keys(value).some((key) => !Object.hasOwn(def.shape!, key))) return undefined
   return def.shape
+}
+
+/**
+ * The class of a nested configuration that is not exactly of the declared one: a subclass, with fields and methods of its own, or one
+ * with own properties besides its fields. Undefined for one that is.
+ */
+function foreignClass(Class: AnyConfigClass, value: object): AnyConfigClass | undefined {
+  const own = value.constructor as unknown as AnyConfigClass
+  const isExact = own === Class && Object.keys(value).every((key) => Object.hasOwn(Class.shape, key))
+  return isExact ? undefined : own
 }
 
 /** The whole canonical text of a value, input files in it by content. */
@@ -121,7 +150,10 @@ async function textOf(schema: z.ZodType, value: unknown, path: string, out: Para
     catchall?: z.ZodType
     element?: z.ZodType
   }
-  const shape = Class === undefined ? def.shape : fields(Class.shape)
+  const foreign =
+    Class !== undefined && value !== null && typeof value === 'object' ? foreignClass(Class, value) : undefined
+  const actual = foreign ?? Class
+  const shape = actual === undefined ? def.shape : fields(actual.shape ?? {})
   if (shape !== undefined && value !== null && typeof value === 'object') {
     if (def.catchall !== undefined) refuseFiles(def.catchall, path)
     const members: string[] = []
@@ -134,7 +166,10 @@ async function textOf(schema: z.ZodType, value: unknown, path: string, out: Para
         `${JSON.stringify(name)}:${part === undefined ? canonical(member, at) : await textOf(part, member, at, out)}`,
       )
     }
-    return `{${members.join(',')}}`
+    const text = `{${members.join(',')}}`
+    return foreign === undefined
+      ? text
+      : `Id<${JSON.stringify(`config ${(foreign as { name?: string }).name ?? ''}`)},${text}>`
   }
   if (def.type === 'array' && Array.isArray(value)) {
     const items: string[] = []

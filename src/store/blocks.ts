@@ -2,12 +2,6 @@
 import type * as fs from 'node:fs'
 import * as io from './io.js'
 
-/** Bytes on their way into a file. `ours`: nobody else will write into their buffer, so the source may go on meanwhile. */
-export interface Block {
-  readonly bytes: Uint8Array
-  readonly ours: boolean
-}
-
 /**
  * Buffers taken in turn: while one is written the next is filled, and the one before is free. Without it a put of 4 GiB leaves 4 GiB of
  * garbage, of which Node held 2 GiB at once (measured).
@@ -37,21 +31,27 @@ export async function* fileBlocks(
 }
 
 /** Blocks of a file of the user's; valid until the second one after it. */
-export async function* blocksOfFile(handle: fs.promises.FileHandle, file: string): AsyncGenerator<Block> {
+export async function* blocksOfFile(handle: fs.promises.FileHandle, file: string): AsyncGenerator<Uint8Array> {
   try {
-    for await (const bytes of fileBlocks(handle, ring(io.block))) yield { bytes, ours: true }
+    yield* fileBlocks(handle, ring(io.block))
   } catch (error) {
     throw io.errnoOf(error) === undefined ? error : io.ioError('read', file, error)
   }
 }
 
-export function* blocksOfBytes(bytes: Uint8Array): Generator<Block> {
-  for (let at = 0; at < bytes.byteLength; at += io.block)
-    yield { bytes: bytes.subarray(at, at + io.block), ours: false }
+/** Copies of a buffer's blocks: the bytes that are hashed must be those that are written, though their owner changes them meanwhile. */
+export function* blocksOfBytes(bytes: Uint8Array, next: () => Buffer = ring(io.block)): Generator<Uint8Array> {
+  for (let at = 0; at < bytes.byteLength; ) {
+    const buffer = next()
+    const part = bytes.subarray(at, at + buffer.byteLength)
+    buffer.set(part)
+    yield part.byteLength === buffer.byteLength ? buffer : buffer.subarray(0, part.byteLength)
+    at += part.byteLength
+  }
 }
 
 /** Cuts large pieces and gathers small ones: a write per 64 KiB costs twice a write per MiB (measured). Valid until the second one after it. */
-export async function* blocksOfStream(source: AsyncIterable<Uint8Array>): AsyncGenerator<Block> {
+export async function* blocksOfStream(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   const gather = 1 << 20
   const next = ring(gather)
   let buffer: Buffer | undefined
@@ -61,10 +61,10 @@ export async function* blocksOfStream(source: AsyncIterable<Uint8Array>): AsyncG
       throw new TypeError(`a stream to put must yield Uint8Array, got ${piece === null ? 'null' : typeof piece}`)
     }
     if (piece.byteLength >= gather) {
-      if (buffer !== undefined && filled > 0) yield { bytes: buffer.subarray(0, filled), ours: true }
+      if (buffer !== undefined && filled > 0) yield buffer.subarray(0, filled)
       buffer = undefined
       filled = 0
-      yield* blocksOfBytes(piece)
+      yield* blocksOfBytes(piece, next)
       continue
     }
     for (let at = 0; at < piece.byteLength; ) {
@@ -74,13 +74,13 @@ export async function* blocksOfStream(source: AsyncIterable<Uint8Array>): AsyncG
       filled += part.byteLength
       at += part.byteLength
       if (filled === gather) {
-        yield { bytes: buffer, ours: true }
+        yield buffer
         buffer = undefined
         filled = 0
       }
     }
   }
-  if (buffer !== undefined && filled > 0) yield { bytes: buffer.subarray(0, filled), ours: true }
+  if (buffer !== undefined && filled > 0) yield buffer.subarray(0, filled)
 }
 
 /** The same items, but an abort ends the waiting for one that does not come. */

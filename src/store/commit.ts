@@ -52,12 +52,23 @@ export class Committer {
       // A clean-up may have taken a blob between its put and this entry.
       if (options.restore !== undefined && !(await this.#isPresent(done.entry))) {
         if (restores === maxRestores) {
-          throw io.ioError('commit', path.join(dir, 'entry.json'), new Error('its blobs vanish as fast as they are put'))
+          throw io.ioError(
+            'commit',
+            path.join(dir, 'entry.json'),
+            new Error('its blobs vanish as fast as they are put'),
+          )
         }
         restores += 1
         first ??= done
         await options.restore()
         continue
+      }
+      if (!(await this.#isPresent(done.entry))) {
+        throw io.ioError(
+          'commit',
+          path.join(dir, 'entry.json'),
+          new Error('a clean-up took the bytes of what was being stored'),
+        )
       }
       store.events.emit({ kind: 'committed', key: key.text })
       await store.refreshViews(done.entry)
@@ -124,7 +135,10 @@ export class Committer {
       return { outcome: 'replaced', entry: mine }
     }
     if (before === now) return { outcome: 'same', entry: stored }
-    if (!(await this.#isWhole(stored))) return this.#healed(key, mine, temp, final, found)
+    if (!(await this.#isWhole(stored))) {
+      if (options.deterministic === true) throw new NondeterminismError(key.text, before, now)
+      return this.#healed(key, mine, temp, final, found)
+    }
     store.events.emit({ kind: 'nondeterminism', key: key.text, stored: before, computed: now })
     if (options.deterministic === true) throw new NondeterminismError(key.text, before, now)
     return { outcome: 'kept', entry: stored }

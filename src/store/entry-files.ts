@@ -92,10 +92,20 @@ export class EntryFiles {
     }
   }
 
+  /** One entry that another user keeps to himself must not hide all others. */
+  #readable(dir: string): Read | undefined {
+    try {
+      return this.read(dir)
+    } catch (error) {
+      if (CurioError.is(error, 'ERR_PERMISSION')) return undefined
+      throw error
+    }
+  }
+
   /** Every readable entry whose key text starts with `prefix`, folder by folder. */
   async *list(prefix = '', signal?: AbortSignal): AsyncGenerator<Entry> {
     for await (const dir of this.dirs(prefix, signal)) {
-      const found = this.read(dir)
+      const found = this.#readable(dir)
       if (found?.state !== 'entry' || !found.entry.key.startsWith(prefix)) continue
       if (this.isAtHome(found.entry, dir)) yield found.entry
     }

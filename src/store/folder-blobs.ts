@@ -4,7 +4,7 @@ import * as path from 'node:path'
 import { CurioError, IntegrityError, InvalidNameError, NotFoundError, ReadOnlyError, StoreIOError } from '../errors.js'
 import { type Digest, isDigest, sha256 } from '../identity/digest.js'
 import type { BlobOptions, BlobSource, BlobStore, ByteRange } from './blobs.js'
-import { abortable, type Block, blocksOfBytes, blocksOfFile, blocksOfStream, fileBlocks, writeBlock } from './blocks.js'
+import { abortable, blocksOfBytes, blocksOfFile, blocksOfStream, fileBlocks, writeBlock } from './blocks.js'
 import { type BlobInfo, Checksummer, chunkHashes, chunkSize, xxh64 } from './checksum.js'
 import type { StoreEvents } from './events.js'
 import { hashHandle, hashNow, type Stamp, stampOf, sumsOf } from './hashing.js'
@@ -101,7 +101,7 @@ export class FolderBlobs implements BlobStore {
   }
 
   async #putBlocks(
-    blocks: AsyncIterable<Block> | Iterable<Block>,
+    blocks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
     expected: number | undefined,
     signal: AbortSignal | undefined,
   ): Promise<BlobInfo> {
@@ -124,7 +124,7 @@ export class FolderBlobs implements BlobStore {
   /** Hashes one block while it and the one before are on their way to the disk. */
   async #writeBlocks(
     temp: string,
-    blocks: AsyncIterable<Block> | Iterable<Block>,
+    blocks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
     chunk: number,
     signal: AbortSignal | undefined,
   ): Promise<BlobInfo> {
@@ -136,7 +136,7 @@ export class FolderBlobs implements BlobStore {
     try {
       let writing: Promise<void> = Promise.resolve()
       let position = 0
-      for await (const { bytes, ours } of blocks) {
+      for await (const bytes of blocks) {
         signal?.throwIfAborted()
         await writing
         writing = writeBlock(handle, bytes, position, temp)
@@ -144,8 +144,6 @@ export class FolderBlobs implements BlobStore {
         writing.catch(() => undefined)
         position += bytes.byteLength
         sums.update(bytes)
-        // A source may write into its buffer again once it is asked for more.
-        if (!ours) await writing
       }
       await writing
       let info = sums.finish()

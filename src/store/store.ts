@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { DeclarationError, KeyCollisionError, ReadOnlyError, refuseUnknown } from '../errors.js'
 import type { Digest } from '../identity/digest.js'
 import type { Key } from '../identity/key.js'
@@ -171,9 +172,13 @@ export class EntryStore {
 
   /** What stands at the place of a key's entry, unjudged. */
   readRaw(key: string): Read | undefined {
-    const found = this.#entries.read(this.dirOf(key))
-    if (found !== undefined) this.events.emit({ kind: 'entry-read', key })
-    return found
+    const dir = this.dirOf(key)
+    const found = this.#entries.read(dir)
+    if (found === undefined) return undefined
+    this.events.emit({ kind: 'entry-read', key })
+    if (found.state !== 'entry' || found.entry.key === key || this.isAtHome(found.entry, dir)) return found
+    // Moved or copied here by hand; as a collision it would block the key for good.
+    return { state: 'damaged', reason: `it is the entry of ${found.entry.key}`, bytes: found.bytes }
   }
 
   /** For clean-up and `verify`: the same by folder, uncounted. */
@@ -238,6 +243,14 @@ export class EntryStore {
       const found = await look()
       if (found !== undefined) return found
     }
+    const inside = within.getStore()
+    if (inside?.has(key.hash) === true) {
+      throw new DeclarationError(`${key.text} needs its own result`, {
+        hint: 'its body runs the same computation again: take that out',
+      })
+    }
+    const around = compute
+    compute = () => within.run(new Set(inside).add(key.hash), around)
     const work = this.readOnly
       ? compute()
       : this.#lock.run(key.text, key.hash, look, async () => (await look()) ?? compute(), signal)
@@ -339,6 +352,9 @@ function settled(work: Promise<unknown>, signal: AbortSignal | undefined): Promi
     work.then(done, done)
   })
 }
+
+/** Keys whose computations the current call is inside of: one that waits for itself would wait for ever. */
+const within = new AsyncLocalStorage<ReadonlySet<string>>()
 
 const maxViewed = 100_000
 

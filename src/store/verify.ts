@@ -1,4 +1,5 @@
 import * as path from 'node:path'
+import { CurioError } from '../errors.js'
 import { byCodeUnit } from '../identity/canonical.js'
 import type { Digest } from '../identity/digest.js'
 import { type Artifact, artifactDigest, type Entry } from './entry.js'
@@ -129,11 +130,17 @@ function checkEntry(
   repair: boolean,
 ): { entry: Entry } | { problem: Problem } | undefined {
   const where = path.join(dir, 'entry.json')
-  const found = store.readRawAt(dir)
-  if (found === undefined) return undefined
   const problem = (kind: Problem['kind'], detail: string, repaired = false) => ({
     problem: { kind, where, detail, repaired },
   })
+  let found: ReturnType<EntryStore['readRawAt']>
+  try {
+    found = store.readRawAt(dir)
+  } catch (error) {
+    if (CurioError.is(error, 'ERR_PERMISSION')) return problem('entry-damaged', error.message.split('\n')[0]!)
+    throw error
+  }
+  if (found === undefined) return undefined
   if (found.state === 'newer') return problem('entry-newer', `format ${found.format}; left alone`)
   if (found.state === 'damaged') {
     if (isForeign(found.bytes)) return undefined

@@ -80,8 +80,8 @@ describe('store.load, lazy, has and entry', () => {
     const store = await newStore()
     const error = await failure(store.load('demo/none'))
     expect(error).toMatchObject({ code: 'ERR_NOT_FOUND' })
-    expect(error.message).toContain(`key demo/none is not in the store at ${store.folder}`)
-    expect(() => store.lazy('demo/none')).toThrow('is not in the store')
+    expect(error.message).toContain(`cannot find key demo/none at ${store.folder}`)
+    expect(() => store.lazy('demo/none')).toThrow('cannot find key demo/none')
     expect([await store.has('demo/none'), await store.entry('demo/none')]).toEqual([false, undefined])
   })
 

@@ -120,7 +120,7 @@ describe('a flipped bit, which only reading can find', () => {
     const { store, run, key } = await firstRun('damage/flip-path')
     flip((await blobFiles(store, key, 'big'))[0]!)
     const handle = (await run()).lazy('big')
-    expect(() => handle.path).toThrow(/are not in the store|is not in the store/)
+    expect(() => handle.path).toThrow(/cannot find the bytes/)
     expect(await handle.load()).toBe('b1')
     expect(fs.readFileSync(handle.path, 'utf8')).toBe('b1')
   })
@@ -151,7 +151,7 @@ describe('a flipped bit, which only reading can find', () => {
     expect(big).toBe('b1y')
   })
 
-  it('in an unresolved input that comes out different in the body: the stage runs again on what it is now', async () => {
+  it('in an unresolved input that comes out different: the stage is decided again, before its body gets the handle', async () => {
     let salt = ''
     const ran: string[] = []
     const give = stage(
@@ -172,11 +172,11 @@ describe('a flipped bit, which only reading can find', () => {
     flip((await blobFiles(store, before.stages[0]!.key, 'big'))[0]!)
     salt = '2'
     const record = await experiment.run(undefined, [give, take])
-    expect(ran).toEqual(['v2', 'v2'])
+    expect(ran).toEqual(['v2'])
     const entry = await store.entry(record.stages[1]!.key)
     expect(entry!.inputs!.big).toMatchObject({ artifact: record.lazy('big').digest })
     const again = await experiment.run(undefined, [give, take])
-    expect([ran.length, again.stages[1]!.how, await again.get('seen')]).toEqual([2, 'loaded', 'v2'])
+    expect([ran.length, again.stages[1]!.how, await again.get('seen')]).toEqual([1, 'loaded', 'v2'])
   })
 })
 
@@ -274,7 +274,7 @@ describe('another computation under the same key', () => {
     const entry = (await store.entry(key))!
     const { canonical, sha256 } = await import('../../src/index.js')
     const material = canonical(['curio-key-1', 'another', '1', {}, {}, {}])
-    await store.forget(key)
+    fs.rmSync(path.join(store.dirOf(key), 'entry.json'))
     await store.commit({ text: key, hash: sha256(material), material }, { ...entry, hash: sha256(material), material })
     const again = await experiment.run(undefined, [mine])
     expect(again.stages[0]).toMatchObject({

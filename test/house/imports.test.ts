@@ -53,7 +53,11 @@ function importsOf(file: string): Import[] {
     found.push({ from: file, to, isDynamic, isType })
   }
   for (const [, kind, specifier] of text.matchAll(/^(import|export)\b[^'"`;]*?\bfrom\s+['"]([^'"]+)['"]/gm)) {
-    const statement = text.slice(0, text.indexOf(`'${specifier}'`)).split(/^(?=import|export)/m).pop() ?? ''
+    const statement =
+      text
+        .slice(0, text.indexOf(`'${specifier}'`))
+        .split(/^(?=import|export)/m)
+        .pop() ?? ''
     add(specifier!, false, new RegExp(`^${kind} type\\b`).test(statement))
   }
   for (const [, specifier] of text.matchAll(/^import\s+['"]([^'"]+)['"]/gm)) add(specifier!, false, false)
@@ -75,7 +79,7 @@ test('every file has its place in the house', () => {
 })
 
 test('the reader of imports sees them all', () => {
-  expect(imports.filter(({ from }) => from === 'src/artifact/registry.ts' ).map(show)).toEqual(
+  expect(imports.filter(({ from }) => from === 'src/artifact/registry.ts').map(show)).toEqual(
     expect.arrayContaining([
       'src/artifact/registry.ts imports src/errors.ts',
       'src/artifact/registry.ts imports src/artifact/cacheable.ts',
@@ -141,7 +145,20 @@ test('nothing imports in a circle, but for types', () => {
   expect(circles).toEqual([])
 })
 
-test('the version is that of package.json', async () => {
-  const { version } = JSON.parse(fs.readFileSync(path.join(root, 'package.json'), 'utf8')) as { version: string }
-  expect((await import('../../src/version.js')).version).toBe(version)
+test('the top of the repository has the agreed rooms and nothing else', () => {
+  const names = fs.readdirSync(root).filter((name) => !name.startsWith('.'))
+  const rooms = ['bench', 'cachers', 'docs', 'package.json', 'README.md', 'src', 'test']
+  const configuration = ['biome.json', 'package-lock.json', 'tsconfig.json', 'tsconfig.build.json', 'vitest.config.ts']
+  const made = ['dist', 'node_modules']
+  const known = [...rooms, 'CHANGELOG.md', 'LICENSE', ...configuration, ...made]
+  expect(names.filter((name) => !known.includes(name))).toEqual([])
+  expect(rooms.filter((name) => !names.includes(name))).toEqual([])
+})
+
+test('no file says where one machine keeps things, or which registry it asks', () => {
+  const machine = new RegExp(['/(work|root|home)/', 'registry\\.', '\\.internal\\b'].join('|'))
+  const bad = [...sources, ...sourcesIn('bench')].filter((file) =>
+    machine.test(fs.readFileSync(path.join(root, file), 'utf8').replaceAll(/[./'a-z-]*registry\.(js|ts)/g, '')),
+  )
+  expect(bad).toEqual([])
 })

@@ -231,6 +231,26 @@ describe('what has no identity is refused, with its path', () => {
     ['the result of a match', { a: /b/.exec('abc') }, 'params.a', 'properties of its own'],
     ['a Map with properties', { m: Object.assign(new Map(), { x: 1 }) }, 'params.m', 'is an instance of Map'],
     ['a Date with properties', { d: Object.assign(new Date(0), { x: 1 }) }, 'params.d', 'is an instance of Date'],
+    ...[3, 64, 65, 100_000].flatMap((length): [string, unknown, string, string][] => [
+      [
+        `${length} floats with a shape`,
+        { v: Object.assign(new Float32Array(length), { shape: [length] }) },
+        'params.v',
+        'properties of its own',
+      ],
+      [
+        `${length} bytes with a symbol`,
+        { v: Object.assign(Buffer.alloc(length), { [Symbol('s')]: 1 }) },
+        'params.v',
+        'properties of its own',
+      ],
+    ]),
+    [
+      'a DataView with properties',
+      { v: Object.assign(new DataView(new ArrayBuffer(2)), { x: 1 }) },
+      'params.v',
+      'properties of its own',
+    ],
     ['bytes that were transferred', { b: gone }, 'params.b', 'has lost its bytes'],
     ['an identity that is no pair', { i: { [identity]: () => 'x' } }, 'params.i', 'states its identity'],
     ['an identity whose kind is no text', { i: { [identity]: () => [{}, 1] } }, 'params.i', 'states its identity'],

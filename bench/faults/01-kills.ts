@@ -14,8 +14,8 @@ import { valueFor } from './harness/values.js'
 const writers = 8
 
 export async function run({ size, seed, print }: RunOptions): Promise<Counts> {
-  const kills = bySize(size, { small: 80, full: 10_000, mutant: 24 })
-  const perRound = bySize(size, { small: 40, full: 500, mutant: 24 })
+  const kills = bySize(size, { small: 48, full: 10_000, mutant: 8 })
+  const perRound = bySize(size, { small: 24, full: 500, mutant: 8 })
   const total: Counts = { kills: 0, acknowledged: 0, 'temporaries left': 0, 'committed unsaid': 0, torn: 0, lost: 0 }
   for (let round = 0; round * perRound < kills; round++) {
     const counts = await withFolder((folder) => killRound(path.join(folder, 'store'), perRound, seed + round, round))

@@ -6,6 +6,6 @@ import { bySize, type Counts, type RunOptions } from './harness/row.js'
 
 export async function run({ size, seed }: RunOptions): Promise<Counts> {
   const chances = bySize(size, { small: 1, full: 20, mutant: 0 })
-  const stride = bySize(size, { small: 4, full: 1, mutant: 1000 })
+  const stride = bySize(size, { small: 10, full: 1, mutant: 1000 })
   return withFolder((folder) => countsOf('power-cut', { folder, seed, chances, stride } satisfies PowerCutArgument))
 }

@@ -14,10 +14,10 @@ const small = 4096
 const large = 1_500_000
 
 export async function run({ size, seed }: RunOptions): Promise<Counts> {
-  const processes = bySize(size, { small: 8, full: 64, mutant: 6 })
-  const readers = bySize(size, { small: 2, full: 8, mutant: 2 })
-  const rounds = bySize(size, { small: 40, full: 200, mutant: 20 })
-  const reads = bySize(size, { small: 60, full: 640, mutant: 10 })
+  const processes = bySize(size, { small: 6, full: 64, mutant: 4 })
+  const readers = bySize(size, { small: 2, full: 8, mutant: 1 })
+  const rounds = bySize(size, { small: 30, full: 200, mutant: 10 })
+  const reads = bySize(size, { small: 80, full: 640, mutant: 10 })
   const perBatch = 10
   return withFolder(async (parent) => {
     const folder = path.join(parent, 'store')

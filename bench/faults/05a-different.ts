@@ -11,8 +11,8 @@ import { bySize, type Counts, must, mustEqual, type RunOptions } from './harness
 import { survey } from './harness/survey.js'
 
 export async function run({ size, seed }: RunOptions): Promise<Counts> {
-  const processes = bySize(size, { small: 8, full: 64, mutant: 6 })
-  const rounds = bySize(size, { small: 50, full: 200, mutant: 30 })
+  const processes = bySize(size, { small: 6, full: 64 })
+  const rounds = bySize(size, { small: 30, full: 200 })
   const perBatch = 10
   const random = new Random(seed)
   const counts: Counts = { processes, rounds, kept: 0, 'counted as nondeterminism': 0, 'winners lost': 0, healed: 0 }

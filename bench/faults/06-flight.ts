@@ -21,7 +21,7 @@ interface Said {
 }
 
 export async function run({ size, seed }: RunOptions): Promise<Counts> {
-  const processes = bySize(size, { small: 6, full: 64, mutant: 6 })
+  const processes = bySize(size, { small: 5, full: 64, mutant: 4 })
   const healthy = bySize(size, { small: 10, full: 300, mutant: 4 })
   const killed = bySize(size, { small: 4, full: 150, mutant: 2 })
   const slow = bySize(size, { small: 2, full: 25, mutant: 0 })

@@ -8,13 +8,13 @@ import { Random } from './harness/random.js'
 import { bySize, type Counts, must, mustBe, mustEqual, type RunOptions } from './harness/row.js'
 
 export async function run({ size, seed }: RunOptions): Promise<Counts> {
-  const smallBytes = bySize(size, { small: 128, full: 4096, mutant: 30 })
+  const smallBytes = bySize(size, { small: 100, full: 4096, mutant: 20 })
   const largeBytes = bySize(size, { small: 5 << 20, full: 64 << 20, mutant: 3 << 20 })
   const largeFlips = bySize(size, { small: 150, full: 10_000, mutant: 10 })
   return withFolder(async (parent) => {
     const small = await Patient.make(path.join(parent, 'small'), `flips/${seed}`, smallBytes)
     const blob = await flipBlob(small)
-    const entry = await flipEntry(small, size === 'mutant' ? 16 : 1)
+    const entry = await flipEntry(small, size === 'mutant' ? 40 : 1)
     const sidecar = await flipSidecar(small, size === 'mutant' ? 400 : 1)
     const large = await Patient.make(path.join(parent, 'large'), `flips/${seed}/large`, largeBytes)
     const { detected, harmless } = await flipLarge(large, largeFlips, new Random(seed))

@@ -7,9 +7,9 @@ import { bytesFor, Random } from './harness/random.js'
 import { bySize, type Counts, must, mustEqual, type RunOptions } from './harness/row.js'
 
 export async function run({ size, seed }: RunOptions): Promise<Counts> {
-  const bytes = bySize(size, { small: 700, full: 65_536, mutant: 40 })
+  const bytes = bySize(size, { small: 400, full: 65_536, mutant: 40 })
   const largeBytes = bySize(size, { small: 3_000_000, full: 20_000_000, mutant: 2_500_000 })
-  const largeCases = bySize(size, { small: 24, full: 1000, mutant: 6 })
+  const largeCases = bySize(size, { small: 18, full: 1000, mutant: 6 })
   return withFolder(async (parent) => {
     const random = new Random(seed)
     const small = await Patient.make(path.join(parent, 'small'), `lengths/${seed}`, bytes)

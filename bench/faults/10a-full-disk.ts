@@ -24,9 +24,9 @@ export function needs(): string | undefined {
 }
 
 export async function run({ size }: RunOptions): Promise<Counts> {
-  const pages = bySize(size, { small: range(0, 24, 1), full: range(0, 40, 1), mutant: [0, 1, 3, 8, 16] })
-  const large = bySize(size, { small: range(0, 340, 17), full: range(0, 340, 1), mutant: [100] })
-  const inodes = bySize(size, { small: range(0, 12, 1), full: range(0, 20, 1), mutant: [0, 2, 4] })
+  const pages = bySize(size, { small: range(0, 24, 2), full: range(0, 40, 1), mutant: [0, 1, 3, 8, 16] })
+  const large = bySize(size, { small: range(0, 340, 34), full: range(0, 340, 1), mutant: [100] })
+  const inodes = bySize(size, { small: range(0, 12, 2), full: range(0, 20, 1), mutant: [0, 2, 4] })
   const total: Counts = { steps: 0 }
   const cases: [options: string, Omit<FullDiskArgument, 'folder'>][] = [
     ['size=2m', { what: 'pages', steps: pages, bytes: 65_536, streamed: false }],

@@ -9,6 +9,18 @@ export async function run({ size }: RunOptions): Promise<Counts> {
     small: ['ENOSPC'],
     full: ['ENOSPC', 'EDQUOT', 'EIO', 'EACCES', 'EROFS', 'EMFILE'],
   })
-  const sizes = bySize(size, { small: [10_000, 1_200_000], full: [0, 10_000, 1_200_000, 9_000_000], mutant: [10_000] })
-  return withFolder((folder) => countsOf('failing-calls', { folder, errors, sizes } satisfies FailingArgument))
+  const values = bySize<FailingArgument['values']>(size, {
+    small: [
+      { bytes: 10_000, streamed: false },
+      { bytes: 20_000, streamed: true },
+    ],
+    full: [
+      { bytes: 0, streamed: false },
+      { bytes: 10_000, streamed: false },
+      { bytes: 1_200_000, streamed: false },
+      { bytes: 1_200_000, streamed: true },
+    ],
+    mutant: [{ bytes: 10_000, streamed: false }],
+  })
+  return withFolder((folder) => countsOf('failing-calls', { folder, errors, values } satisfies FailingArgument))
 }

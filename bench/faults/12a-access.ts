@@ -8,7 +8,7 @@ import type { Visit } from './children/visitor.js'
 import { Child, type ChildOptions } from './harness/child.js'
 import { everything, overwrite, withFolder } from './harness/folders.js'
 import { bytesFor } from './harness/random.js'
-import { type Counts, must, mustEqual, type RunOptions } from './harness/row.js'
+import { bySize, type Counts, must, mustEqual, type RunOptions } from './harness/row.js'
 import { survey } from './harness/survey.js'
 
 const stranger = { uid: 54_321, gid: 54_321 }
@@ -21,7 +21,7 @@ export function needs(): string | undefined {
   return there.status === 0 ? undefined : 'needs a checkout that other users may read'
 }
 
-export async function run(_: RunOptions): Promise<Counts> {
+export async function run({ size }: RunOptions): Promise<Counts> {
   const counts: Counts = { visits: 0, 'things tried': 0, 'wrong values': 0, 'untyped errors': 0 }
   const visit = async (rest: Visit, who: ChildOptions, expected: readonly string[], what: string): Promise<void> => {
     const child = await Child.start('visitor', rest, who)
@@ -30,9 +30,11 @@ export async function run(_: RunOptions): Promise<Counts> {
     counts['things tried']! += ended.length
     mustEqual(ended.join(' '), expected.join(' '), what)
   }
-  for (const scenario of [readOnlyRoot, groupFolder, blockedFolders, modesWhateverTheUmask]) {
+  for (const scenario of [readOnlyRoot, groupFolder, blockedFolders]) {
     await withFolder((parent) => scenario(path.join(parent, 'store'), visit))
   }
+  const umasks = bySize(size, { small: [0, 0o077], full: [0, 0o002, 0o027, 0o077, 0o777] })
+  await withFolder((parent) => modesWhateverTheUmask(path.join(parent, 'store'), umasks, visit))
   return counts
 }
 
@@ -144,7 +146,7 @@ async function blockedFolders(folder: string, visit: Visiting): Promise<void> {
 }
 
 /** Modes follow from the store's folder: private stays private, a group's is the group's, and umask changes nothing. */
-async function modesWhateverTheUmask(folder: string, visit: Visiting): Promise<void> {
+async function modesWhateverTheUmask(folder: string, umasks: readonly number[], visit: Visiting): Promise<void> {
   const cases: [mode: number, dir: number, file: number][] = [
     [0o700, 0o700, 0o400],
     [0o755, 0o755, 0o444],
@@ -152,7 +154,7 @@ async function modesWhateverTheUmask(folder: string, visit: Visiting): Promise<v
     [0o2770, 0o2770, 0o440],
   ]
   for (const [mode, dir, file] of cases) {
-    for (const umask of [0, 0o027, 0o077]) {
+    for (const umask of umasks) {
       const at = `${folder}-${mode.toString(8)}-${umask.toString(8)}`
       fs.mkdirSync(at)
       fs.chmodSync(at, mode)

@@ -167,7 +167,7 @@ const taken = [
 ]
 
 export async function run({ size, seed }: RunOptions): Promise<Counts> {
-  const fuzz = bySize(size, { small: 1500, full: 100_000, mutant: 150 })
+  const fuzz = bySize(size, { small: 1000, full: 100_000, mutant: 0 })
   return withFolder(async (parent) => {
     const store = await Store.open({ folder: path.join(parent, 'store'), durability: 'cache' })
     const keys = new Set(taken)

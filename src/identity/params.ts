@@ -76,7 +76,6 @@ async function fieldText(
   const text = await textOf(schema, value, path, out)
   const standard = await defaultText(schema, path, out)
   if (standard === text) {
-    out.params[path] = text
     await noteDefaults(schema, value, path, out)
     return undefined
   }
@@ -99,6 +98,7 @@ async function noteDefaults(schema: z.ZodType, value: unknown, path: string, out
   const parts = memberSchemas(schema, value)
   if (parts === undefined) {
     out.defaults[path] = await textOf(schema, value, path, { ...out, files: [] })
+    out.params[path] = out.defaults[path]
     return
   }
   for (const [name, part] of Object.entries(parts)) {

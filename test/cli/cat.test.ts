@@ -189,7 +189,7 @@ describe('curio cat', () => {
     const { out, code } = await place.curio('cat', entry.key)
     expect(code).toBe(1)
     expect(out).toContain('bee')
-    expect(out).toContain('#a  text, 9 B\nthe bytes of artifact a')
+    expect(out).toContain('#a  text, 9 B\ncannot find the bytes of artifact a')
   })
 })
 

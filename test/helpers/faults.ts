@@ -55,8 +55,8 @@ export function failing(
   return Object.assign(patch, { calls: () => calls })
 }
 
-/** Makes operations on files opened through `fs.promises` fail: `fault` may throw before any of them is done. */
-export function patchHandles(fault: (operation: string, call: number) => void): Disposable {
+/** Makes operations on files opened through `fs.promises` fail or wait: `fault` may throw or delay before any of them is done. */
+export function patchHandles(fault: (operation: string, call: number) => void | Promise<void>): Disposable {
   const { open } = fs.promises
   const calls = new Map<string, number>()
   fs.promises.open = async (...args) => {
@@ -70,7 +70,7 @@ export function patchHandles(fault: (operation: string, call: number) => void): 
           const call = calls.get(name) ?? 0
           calls.set(name, call + 1)
           if (name === 'close') await value.apply(target, given)
-          fault(name, call)
+          await fault(name, call)
           return name === 'close' ? undefined : value.apply(target, given)
         }
       },

@@ -176,6 +176,33 @@ describe('a fault while a blob is put', () => {
   )
 })
 
+test('what is hashed is what is written, though the source changes its buffer while a slow disk writes', async () => {
+  await using dir = tempDir()
+  const { blobs } = bareBlobs(dir.path)
+  using _ = patchHandles(async (operation) => {
+    if (operation === 'write') await new Promise((resolve) => setTimeout(resolve, 20))
+  })
+  for (const size of [100_000, 2 * MiB, 9 * MiB]) {
+    const buffer = Buffer.alloc(size)
+    const { sha256 } = await blobs.put(
+      (async function* () {
+        for (let i = 1; i <= 3; i++) {
+          buffer.fill(i)
+          yield buffer
+        }
+        buffer.fill(9)
+      })(),
+    )
+    const back = (await blobs.get(sha256))!
+    expect([0, 1, 2].map((i) => back[i * size + 5])).toEqual([1, 2, 3])
+  }
+  const bytes = Buffer.alloc(9 * MiB, 1)
+  const putting = blobs.put(bytes)
+  setTimeout(() => bytes.fill(2), 5)
+  const { sha256 } = await putting
+  expect(await blobs.verify(sha256, { again: true })).toBe(true)
+})
+
 test('folders that are deleted under a running process are made again', async () => {
   await using dir = tempDir()
   const { blobs } = bareBlobs(dir.path)

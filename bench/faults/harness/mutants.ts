@@ -123,7 +123,7 @@ const writing: readonly Mutant[] = [
   io('modes set in spite of the umask', '12a', 'setMode(() => fs.fchmodSync(fd!, mode))', ''),
   slow(io('modes of folders set in spite of the umask', '12a', 'setMode(() => fs.chmodSync(dir, mode))', '')),
   blobs('no shard that is a link', '12b', 'if (!fs.lstatSync(dir).isDirectory())', 'if (dir === "")'),
-  commit('no key folder that is a link', '12b', '} else if (stat.isSymbolicLink()) {', '} else if (dir === "") {', [
+  commit('no key folder that is a link', '12b', 'else if (stat.isSymbolicLink()) {', 'else if (dir === "") {', [
     '} else if (!stat.isDirectory()) {',
     '} else if (stat.isFile()) {',
   ]),

@@ -32,7 +32,7 @@ function isFileError(error: unknown): boolean {
 }
 
 async function* pieces(value: Uint8Array): AsyncGenerator<Uint8Array> {
-  for (let at = 0; at < value.byteLength; at += 400_000) yield value.subarray(at, at + 400_000)
+  for (let at = 0; at < value.byteLength; at += 9_000) yield value.subarray(at, at + 9_000)
 }
 
 /** Obtains as a stage does: the value must come, whatever becomes of the cache. True when it was stored too. */

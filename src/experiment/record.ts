@@ -117,6 +117,26 @@ export class StageRecord<P = unknown, S extends object = object> {
     })
   }
 
+  /** The run's signal. */
+  get signal(): AbortSignal | undefined {
+    return this.runOptions.signal
+  }
+
+  /** Only in the body of a stage, whose record has it: here so that a decorated method can be called with a record. */
+  getPath(name: string): string {
+    throw new CurioError(`getPath('${name}') is for the body of a stage`, {
+      hint: 'outside of one, record.lazy(name).path is a file',
+    })
+  }
+
+  /** Only in the body of a stage, as `getPath`. */
+  getDir(name: string): string {
+    return this.getPath(name)
+  }
+
+  /** Only in the body of a stage, as `getPath`; empty here. */
+  readonly cachers: Readonly<Record<string, never>> = {}
+
   /** The store the artifacts are in. */
   store(): Promise<Store> {
     return this.experiment.store()

@@ -234,6 +234,12 @@ export class EntryStore {
     compute: () => Promise<T>,
     signal?: AbortSignal,
   ): Promise<T> {
+    const inside = within.getStore()
+    if (inside?.has(key.hash) === true) {
+      throw new DeclarationError(`${key.text} needs its own result`, {
+        hint: 'its body runs the same computation again: take that out',
+      })
+    }
     for (;;) {
       signal?.throwIfAborted()
       const flying = this.#inFlight.get(key.hash)
@@ -242,12 +248,6 @@ export class EntryStore {
       await settled(flying, signal)
       const found = await look()
       if (found !== undefined) return found
-    }
-    const inside = within.getStore()
-    if (inside?.has(key.hash) === true) {
-      throw new DeclarationError(`${key.text} needs its own result`, {
-        hint: 'its body runs the same computation again: take that out',
-      })
     }
     const around = compute
     compute = () => within.run(new Set(inside).add(key.hash), around)

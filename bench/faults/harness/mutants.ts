@@ -78,7 +78,14 @@ const reading: readonly Mutant[] = [
     'entry.key !== key.text',
   ),
   io('no read through a link', '12b', 'O_RDONLY | (fs.constants.O_NOFOLLOW ?? 0)', 'O_RDONLY'),
-  slow(io('no waiting for a pipe', '12b', '(fs.constants.O_NOFOLLOW ?? 0) | (fs.constants.O_NONBLOCK ?? 0)', '0')),
+  slow(
+    io(
+      'no waiting for a pipe',
+      '12b',
+      '(fs.constants.O_NOFOLLOW ?? 0) | (fs.constants.O_NONBLOCK ?? 0)',
+      '(fs.constants.O_NOFOLLOW ?? 0)',
+    ),
+  ),
 ]
 
 const writing: readonly Mutant[] = [

@@ -77,15 +77,16 @@ export async function mutant(patches: readonly Patch[]): Promise<string> {
   must(!isCompiled, 'mutants are made from the sources: run this row by tsx')
   const folder = newFolder('curio-mutant-')
   fs.cpSync(await program(), folder, { recursive: true, verbatimSymlinks: true })
+  const texts = new Map<string, string>()
   for (const { file, find, replace } of patches) {
-    const text = fs.readFileSync(path.join(root, file), 'utf8')
+    const text = texts.get(file) ?? fs.readFileSync(path.join(root, file), 'utf8')
     must(text.split(find).length === 2, `the patch of ${file} must match once, at: ${find}`)
     // As a function: `$` in the replacement has no meaning.
-    await emit(
-      folder,
+    texts.set(
       file,
       text.replace(find, () => replace),
     )
   }
+  for (const [file, text] of texts) await emit(folder, file, text)
   return folder
 }

@@ -48,7 +48,8 @@ async function flipEntry(patient: Patient, stride: number): Promise<number> {
   const { store, key } = patient
   const good = fs.readFileSync(patient.entry)
   let flips = 0
-  for (let bit = 0; bit < good.byteLength * 8; bit += stride) {
+  // The frame always bit by bit.
+  for (let bit = 0; bit < good.byteLength * 8; bit += bit < 8 * 64 ? 1 : stride) {
     const what = `bit ${bit} of an entry (byte ${JSON.stringify(String.fromCharCode(good[bit >> 3]!))})`
     patient.restore(patient.entry, flipped(good, bit))
     const found = store.readEntry(key)

@@ -19,12 +19,14 @@ export async function run({ size, seed }: RunOptions): Promise<Counts> {
       counts['lengths of a blob']! += 1
       counts.healed! += 1
     }
-    for (const { what, data } of wrongLengths(fs.readFileSync(small.entry), undefined, random)) {
+    const entry = fs.readFileSync(small.entry)
+    for (const [i, { what, data }] of enumerate(wrongLengths(entry, undefined, random))) {
       small.restore(small.entry, data)
       const found = small.store.readEntry(small.key)
       mustEqual(found.hit ? 'a hit' : found.reason, 'damaged', `an entry ${what}`)
-      await small.heal(`an entry ${what}`)
       counts['lengths of an entry']! += 1
+      if (i % 10 !== 0) continue
+      await small.heal(`an entry ${what}`)
       counts.healed! += 1
     }
     const large = await Patient.make(path.join(parent, 'large'), `lengths/${seed}/large`, largeBytes)

@@ -87,6 +87,7 @@ describe('what a review tried to slip past the key', () => {
 
   it('a static field counts for a static method', async () => {
     class Tool {
+      readonly made = true
       static factor = 1
       @stage({ name: 'attacks/static', outputs: { o: JsonCacher } }) static async make(_record: StageContext) {
         return { o: Tool.factor }

@@ -34,7 +34,10 @@ export interface RowResult {
   readonly reason?: string
 }
 
-/** Runs rows of the fault table one after the other; a failed one does not stop the rest. */
+/**
+ * Runs rows of the fault table one after the other; a failed one does not stop the rest, but the process will end with an error,
+ * whoever called.
+ */
 export async function runFaults(options: FaultOptions = {}): Promise<RowResult[]> {
   const { size = 'small', print = console.log, requireAll = false } = options
   const seed = options.seed ?? Date.now() % 1_000_000
@@ -50,6 +53,7 @@ export async function runFaults(options: FaultOptions = {}): Promise<RowResult[]
     await removeProgram()
   }
   print(table(results))
+  if (results.length === 0 || results.some(({ verdict }) => verdict === 'failed')) process.exitCode = 1
   return results
 }
 
@@ -103,13 +107,12 @@ async function main(): Promise<void> {
   })
   const { size = 'small', row, seed } = values
   if (size !== 'small' && size !== 'full' && size !== 'mutant') throw new Error(`--size ${size} is unknown`)
-  const results = await runFaults({
+  await runFaults({
     size,
     requireAll: process.env.CURIO_REQUIRE_SERVICES === '1',
     ...(row === undefined ? {} : { rows: row.split(',') }),
     ...(seed === undefined ? {} : { seed: Number(seed) }),
   })
-  if (results.length === 0 || results.some(({ verdict }) => verdict === 'failed')) process.exitCode = 1
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) await main()

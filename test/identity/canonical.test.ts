@@ -87,7 +87,8 @@ describe('golden texts', () => {
     expect(canonical(value)).toBe(text)
   })
 
-  test.runIf(Float16 !== undefined)('float16 (where the platform has it)', () => {
+  test('float16, where this Node has it', () => {
+    if (Float16 === undefined) return
     expect(canonical(new Float16!([1]))).toBe(`float16[1](${sha(Uint8Array.of(0, 60))})`)
   })
 

@@ -9,6 +9,7 @@ import { BytesCacher } from '../../cachers/bytes.js'
 import { JsonCacher } from '../../cachers/json.js'
 import { TextCacher } from '../../cachers/text.js'
 import { Config, lazy, stage } from '../../src/index.js'
+import { othersReason } from '../helpers/others.js'
 import { failure, listing, NumberCacher, newStore, program, quiet, root, tempDir } from './helpers.js'
 
 class Params extends Config({ a: z.int().default(1) }) {}
@@ -142,10 +143,10 @@ describe('a store that cannot be written', () => {
 
 describe('a store of somebody else, as another user', () => {
   const canSwitch = process.getuid?.() === 0
-  const isWindows = process.platform === 'win32'
+  const reason = process.platform === 'win32' ? 'needs POSIX users' : canSwitch ? othersReason : undefined
 
-  it.skipIf(isWindows)(
-    'loads what is there, computes what is not, says so, and leaves no trace (skipped: needs POSIX users)',
+  it.skipIf(reason !== undefined)(
+    `loads what is there, computes what is not, says so, and leaves no trace${reason === undefined ? '' : ` (skipped: ${reason})`}`,
     async () => {
       const dir = tempDir()
       for (let at = dir; at.startsWith(path.dirname(path.dirname(dir))); at = path.dirname(at)) {

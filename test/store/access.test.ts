@@ -6,12 +6,12 @@ import { afterAll, beforeEach, describe, expect, test } from 'vitest'
 import { NoSpaceError } from '../../src/errors.js'
 import { sha256 } from '../../src/identity/digest.js'
 import { type Child, startChild } from '../helpers/child.js'
+import { othersReason } from '../helpers/others.js'
 import { BareStore, load, save } from '../helpers/stores.js'
 import { type TempDir, tempDir } from '../helpers/temp.js'
 import { snapshot, temporariesBelow } from '../helpers/tree.js'
 
 const required = process.env.CURIO_REQUIRE_SERVICES === '1'
-const isRoot = process.getuid?.() === 0
 const child = new URL('./child.ts', import.meta.url)
 const [group, alice, bob] = [54_000, 54_001, 54_002]
 
@@ -52,117 +52,120 @@ afterAll(async () => {
   await Promise.all([...users.values()].map((user) => user.ended))
 })
 
-describe.skipIf(!isRoot && !required)(`other users${isRoot ? '' : ' (skipped: needs root, to become them)'}`, () => {
-  test('of a group share a store of theirs: each reads, heals, replaces and tidies what the others put', async () => {
-    const root = folder(0o2775, alice, group)
-    expect(await as(alice, 'save', 'demo/a', 'A')).toBe('saved created')
-    expect(await as(bob, 'load', 'demo/a')).toBe('loaded A')
-    expect(await as(bob, 'save', 'demo/a', 'A')).toBe('saved same')
-    expect(await as(bob, 'save', 'demo/b', 'B')).toBe('saved created')
-    const blob = path.join(root, 'blobs', sha256('A').slice(0, 2), sha256('A'))
-    expect(fs.statSync(blob)).toMatchObject({ uid: alice, gid: group })
-    expect(fs.statSync(path.join(root, 'artifacts', 'demo'))).toMatchObject({ uid: alice, gid: group })
-    fs.rmSync(blob)
-    fs.writeFileSync(blob, 'X')
-    fs.chownSync(blob, alice, group)
-    expect(await as(bob, 'load', 'demo/a')).toBe('loaded undefined')
-    expect(await as(bob, 'save', 'demo/a', 'A')).toBe('saved same')
-    expect(await as(alice, 'load', 'demo/a')).toBe('loaded A')
-    fs.rmSync(path.join(root, 'artifacts', 'demo', 'a', 'entry.json'))
-    fs.writeFileSync(path.join(root, 'artifacts', 'demo', 'a', 'entry.json'), 'garbage')
-    expect(await as(bob, 'save', 'demo/a', 'C')).toBe('saved healed')
-    expect(await as(alice, 'verify', '')).toBe('problems []')
-    expect(await as(alice, 'evict', 'demo/a')).toBe('evicted 1')
-    expect(await as(alice, 'once', 'demo/c')).toMatch(/^value made by \d+ lost 0/)
-  })
-
-  test('who may only read, read; and are told whose it is when they write', async () => {
-    const root = folder(0o755, alice, group)
-    expect(await as(alice, 'save', 'demo/a', 'A')).toBe('saved created')
-    const before = snapshot(root)
-    expect(await as(bob, 'load', 'demo/a')).toBe('loaded A')
-    expect(await as(bob, 'read-only', 'demo/a')).toBe('loaded A')
-    expect(await as(bob, 'verify', '')).toBe('problems []')
-    expect(await as(bob, 'save', 'demo/b', 'B')).toMatch(
-      new RegExp(
-        `^refused ERR_PERMISSION .*belongs to uid ${alice}, gid ${group}, mode 755; this process is uid ${bob}`,
-      ),
-    )
-    expect(await as(bob, 'save', 'demo/a', 'B')).toMatch(/^refused ERR_PERMISSION/)
-    expect(await as(bob, 'evict', 'demo/a')).toMatch(/^refused ERR_PERMISSION/)
-    expect(snapshot(root)).toEqual(before)
-  })
-
-  test('who may not read are refused, not told that nothing is there', async () => {
-    folder(0o700, alice, group)
-    await as(alice, 'save', 'demo/a', 'A')
-    expect(await as(bob, 'load', 'demo/a')).toMatch(/^refused ERR_PERMISSION/)
-  })
-
-  test('meet damage in a store they may only read: a miss, and it stays where it is', async () => {
-    const root = folder(0o755, alice, group)
-    await as(alice, 'save', 'demo/a', 'A')
-    await as(alice, 'save', 'demo/b', 'B')
-    const blob = path.join(root, 'blobs', sha256('A').slice(0, 2), sha256('A'))
-    fs.chmodSync(blob, 0o644)
-    fs.writeFileSync(blob, 'X')
-    fs.chmodSync(path.join(root, 'artifacts/demo/b/entry.json'), 0o644)
-    fs.writeFileSync(path.join(root, 'artifacts/demo/b/entry.json'), 'garbage')
-    const before = snapshot(root)
-    expect(await as(bob, 'load', 'demo/a')).toBe('loaded undefined')
-    expect(await as(bob, 'load', 'demo/b')).toBe('loaded undefined')
-    expect(await as(bob, 'verify', '')).toBe('problems [["entry-damaged",false],["blob-damaged",false]]')
-    expect(snapshot(root)).toEqual(before)
-  })
-
-  test('who may not use one blob are told, and it is no miss', async () => {
-    const root = folder(0o2775, alice, group)
-    await as(alice, 'save', 'demo/a', 'A')
-    fs.chmodSync(path.join(root, 'blobs', sha256('A').slice(0, 2), sha256('A')), 0o400)
-    expect(await as(bob, 'load', 'demo/a')).toMatch(/^refused ERR_PERMISSION/)
-  })
-
-  test('compute without a lock where its folder is another’s', async () => {
-    const root = folder(0o2775, alice, group)
-    await as(alice, 'save', 'demo/a', 'A')
-    fs.mkdirSync(path.join(root, 'locks'))
-    fs.chmodSync(path.join(root, 'locks'), 0o755)
-    expect(await as(bob, 'once', 'demo/new')).toMatch(/^value made by \d+ lost 1/)
-    expect(await as(bob, 'load', 'demo/new')).toMatch(/^loaded made by/)
-  })
-
-  test('put what is there already, where the folder of notes is another’s', async () => {
-    const root = folder(0o2775, alice, group)
-    await as(alice, 'save', 'demo/a', 'A')
-    fs.mkdirSync(path.join(root, 'touch'))
-    fs.chmodSync(path.join(root, 'touch'), 0o700)
-    expect(await as(bob, 'save', 'demo/b', 'A')).toBe('saved created')
-  })
-
-  test('heal where the quarantine is another’s', async () => {
-    const root = folder(0o2775, alice, group)
-    await as(alice, 'save', 'demo/a', 'A')
-    fs.mkdirSync(path.join(root, 'quarantine'))
-    fs.chmodSync(path.join(root, 'quarantine'), 0o700)
-    const entry = path.join(root, 'artifacts', 'demo', 'a', 'entry.json')
-    for (const [file, outcome] of [
-      [entry, 'healed'],
-      [path.join(root, 'blobs', sha256('A').slice(0, 2), sha256('A')), 'same'],
-    ] as const) {
-      fs.rmSync(file)
-      fs.writeFileSync(file, 'X')
-      expect(await as(bob, 'save', 'demo/a', 'A')).toBe(`saved ${outcome}`)
+describe.skipIf(othersReason !== undefined && !required)(
+  `other users${othersReason === undefined ? '' : ` (skipped: ${othersReason})`}`,
+  () => {
+    test('of a group share a store of theirs: each reads, heals, replaces and tidies what the others put', async () => {
+      const root = folder(0o2775, alice, group)
+      expect(await as(alice, 'save', 'demo/a', 'A')).toBe('saved created')
+      expect(await as(bob, 'load', 'demo/a')).toBe('loaded A')
+      expect(await as(bob, 'save', 'demo/a', 'A')).toBe('saved same')
+      expect(await as(bob, 'save', 'demo/b', 'B')).toBe('saved created')
+      const blob = path.join(root, 'blobs', sha256('A').slice(0, 2), sha256('A'))
+      expect(fs.statSync(blob)).toMatchObject({ uid: alice, gid: group })
+      expect(fs.statSync(path.join(root, 'artifacts', 'demo'))).toMatchObject({ uid: alice, gid: group })
+      fs.rmSync(blob)
+      fs.writeFileSync(blob, 'X')
+      fs.chownSync(blob, alice, group)
+      expect(await as(bob, 'load', 'demo/a')).toBe('loaded undefined')
+      expect(await as(bob, 'save', 'demo/a', 'A')).toBe('saved same')
       expect(await as(alice, 'load', 'demo/a')).toBe('loaded A')
-    }
-  })
+      fs.rmSync(path.join(root, 'artifacts', 'demo', 'a', 'entry.json'))
+      fs.writeFileSync(path.join(root, 'artifacts', 'demo', 'a', 'entry.json'), 'garbage')
+      expect(await as(bob, 'save', 'demo/a', 'C')).toBe('saved healed')
+      expect(await as(alice, 'verify', '')).toBe('problems []')
+      expect(await as(alice, 'evict', 'demo/a')).toBe('evicted 1')
+      expect(await as(alice, 'once', 'demo/c')).toMatch(/^value made by \d+ lost 0/)
+    })
 
-  test('in a sticky folder for all keep to what is theirs', async () => {
-    folder(0o1777)
-    expect(await as(alice, 'save', 'demo/a', 'A')).toBe('saved created')
-    expect(await as(bob, 'load', 'demo/a')).toBe('loaded A')
-    expect(await as(bob, 'save', 'demo/b', 'B')).toMatch(/^(saved created|refused ERR_PERMISSION)/)
-  })
-})
+    test('who may only read, read; and are told whose it is when they write', async () => {
+      const root = folder(0o755, alice, group)
+      expect(await as(alice, 'save', 'demo/a', 'A')).toBe('saved created')
+      const before = snapshot(root)
+      expect(await as(bob, 'load', 'demo/a')).toBe('loaded A')
+      expect(await as(bob, 'read-only', 'demo/a')).toBe('loaded A')
+      expect(await as(bob, 'verify', '')).toBe('problems []')
+      expect(await as(bob, 'save', 'demo/b', 'B')).toMatch(
+        new RegExp(
+          `^refused ERR_PERMISSION .*belongs to uid ${alice}, gid ${group}, mode 755; this process is uid ${bob}`,
+        ),
+      )
+      expect(await as(bob, 'save', 'demo/a', 'B')).toMatch(/^refused ERR_PERMISSION/)
+      expect(await as(bob, 'evict', 'demo/a')).toMatch(/^refused ERR_PERMISSION/)
+      expect(snapshot(root)).toEqual(before)
+    })
+
+    test('who may not read are refused, not told that nothing is there', async () => {
+      folder(0o700, alice, group)
+      await as(alice, 'save', 'demo/a', 'A')
+      expect(await as(bob, 'load', 'demo/a')).toMatch(/^refused ERR_PERMISSION/)
+    })
+
+    test('meet damage in a store they may only read: a miss, and it stays where it is', async () => {
+      const root = folder(0o755, alice, group)
+      await as(alice, 'save', 'demo/a', 'A')
+      await as(alice, 'save', 'demo/b', 'B')
+      const blob = path.join(root, 'blobs', sha256('A').slice(0, 2), sha256('A'))
+      fs.chmodSync(blob, 0o644)
+      fs.writeFileSync(blob, 'X')
+      fs.chmodSync(path.join(root, 'artifacts/demo/b/entry.json'), 0o644)
+      fs.writeFileSync(path.join(root, 'artifacts/demo/b/entry.json'), 'garbage')
+      const before = snapshot(root)
+      expect(await as(bob, 'load', 'demo/a')).toBe('loaded undefined')
+      expect(await as(bob, 'load', 'demo/b')).toBe('loaded undefined')
+      expect(await as(bob, 'verify', '')).toBe('problems [["entry-damaged",false],["blob-damaged",false]]')
+      expect(snapshot(root)).toEqual(before)
+    })
+
+    test('who may not use one blob are told, and it is no miss', async () => {
+      const root = folder(0o2775, alice, group)
+      await as(alice, 'save', 'demo/a', 'A')
+      fs.chmodSync(path.join(root, 'blobs', sha256('A').slice(0, 2), sha256('A')), 0o400)
+      expect(await as(bob, 'load', 'demo/a')).toMatch(/^refused ERR_PERMISSION/)
+    })
+
+    test('compute without a lock where its folder is another’s', async () => {
+      const root = folder(0o2775, alice, group)
+      await as(alice, 'save', 'demo/a', 'A')
+      fs.mkdirSync(path.join(root, 'locks'))
+      fs.chmodSync(path.join(root, 'locks'), 0o755)
+      expect(await as(bob, 'once', 'demo/new')).toMatch(/^value made by \d+ lost 1/)
+      expect(await as(bob, 'load', 'demo/new')).toMatch(/^loaded made by/)
+    })
+
+    test('put what is there already, where the folder of notes is another’s', async () => {
+      const root = folder(0o2775, alice, group)
+      await as(alice, 'save', 'demo/a', 'A')
+      fs.mkdirSync(path.join(root, 'touch'))
+      fs.chmodSync(path.join(root, 'touch'), 0o700)
+      expect(await as(bob, 'save', 'demo/b', 'A')).toBe('saved created')
+    })
+
+    test('heal where the quarantine is another’s', async () => {
+      const root = folder(0o2775, alice, group)
+      await as(alice, 'save', 'demo/a', 'A')
+      fs.mkdirSync(path.join(root, 'quarantine'))
+      fs.chmodSync(path.join(root, 'quarantine'), 0o700)
+      const entry = path.join(root, 'artifacts', 'demo', 'a', 'entry.json')
+      for (const [file, outcome] of [
+        [entry, 'healed'],
+        [path.join(root, 'blobs', sha256('A').slice(0, 2), sha256('A')), 'same'],
+      ] as const) {
+        fs.rmSync(file)
+        fs.writeFileSync(file, 'X')
+        expect(await as(bob, 'save', 'demo/a', 'A')).toBe(`saved ${outcome}`)
+        expect(await as(alice, 'load', 'demo/a')).toBe('loaded A')
+      }
+    })
+
+    test('in a sticky folder for all keep to what is theirs', async () => {
+      folder(0o1777)
+      expect(await as(alice, 'save', 'demo/a', 'A')).toBe('saved created')
+      expect(await as(bob, 'load', 'demo/a')).toBe('loaded A')
+      expect(await as(bob, 'save', 'demo/b', 'B')).toMatch(/^(saved created|refused ERR_PERMISSION)/)
+    })
+  },
+)
 
 /** A file system of 2 MiB in memory, where the system lets us mount one. */
 function smallDisk(at: string, options: string): boolean {

@@ -364,7 +364,9 @@ test('writers that are killed leave nothing torn and lose nothing that was ackno
       startChild(child, ['write', dir.path, `${round}-${writer}`, round % 2 === 0 ? 'cache' : 'artifact', '20000']),
     )
     await Promise.all(children.map((one) => one.says('ready')))
-    await new Promise((resolve) => setTimeout(resolve, 100 + round * 37))
+    const hasAcked = (one: (typeof children)[number]) =>
+      one.lines.filter((line) => line.startsWith('acked ')).length > 5
+    while (!children.every(hasAcked)) await new Promise((resolve) => setTimeout(resolve, 20 + round * 7))
     for (const one of children) one.kill('SIGKILL')
     await Promise.all(children.map((one) => one.ended))
     const fresh = await BareStore.open({ folder: dir.path, durability: 'cache' })

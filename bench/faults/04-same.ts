@@ -17,7 +17,7 @@ export async function run({ size, seed }: RunOptions): Promise<Counts> {
   const processes = bySize(size, { small: 6, full: 64, mutant: 4 })
   const readers = bySize(size, { small: 2, full: 8, mutant: 1 })
   const rounds = bySize(size, { small: 30, full: 200, mutant: 10 })
-  const reads = bySize(size, { small: 80, full: 640, mutant: 10 })
+  const reads = bySize(size, { small: 80, full: 800, mutant: 10 })
   const perBatch = 10
   return withFolder(async (parent) => {
     const folder = path.join(parent, 'store')

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import type { ZodType } from 'zod'
 import { type CacherOptions, Codec, cacherIdentity, callable } from '../src/artifact/cacheable.js'
 import { jsonDifference } from '../src/artifact/json.js'
@@ -5,7 +6,10 @@ import { CacherError, CurioError, DeclarationError } from '../src/errors.js'
 import { merged, messageOf, utf8 } from './common.js'
 
 export interface JsonOptions<Loaded = unknown, Saved = Loaded> extends CacherOptions {
-  /** Checks the value when it is saved and when it is loaded. What is saved is its input, what is loaded its output. */
+  /**
+   * Checks the value when it is saved and when it is loaded. Inline, what is loaded is its output. In a store it may only accept or
+   * refuse: a default, a transform or a field it drops would change what is loaded, and no key would see it.
+   */
   readonly schema?: ZodType<Loaded, Saved>
 }
 
@@ -54,7 +58,7 @@ class JsonCacherClass extends Codec<unknown> {
         const other = / is a (function|symbol)$/.test(difference) ? 'leave it out' : 'use MsgpackCacher'
         throw new CacherError(name, 'save', `${difference}: ${other}`)
       }
-      await this.validated(value, 'save')
+      this.refuseChange(value, await this.validated(value, 'save'), 'save')
       return `${JSON.stringify(value, null, 2)}\n`
     } catch (error) {
       if (!(error instanceof RangeError)) throw error
@@ -83,7 +87,20 @@ class JsonCacherClass extends Codec<unknown> {
       if (CurioError.is(error)) throw error
       throw new CacherError(name, 'load', `${this.label} is not JSON: ${messageOf(error)}`, { cause: error })
     }
-    return this.validated(value, 'load')
+    const validated = await this.validated(value, 'load')
+    this.refuseChange(value, validated, 'load')
+    return validated
+  }
+
+  /** A stored value counts by its bytes in the keys of what is computed from it. */
+  private refuseChange(value: unknown, validated: unknown, direction: 'save' | 'load'): void {
+    if (this.schema === undefined || !this.isStored || isDeepStrictEqual(value, validated)) return
+    throw new CacherError(
+      cacherIdentity(this).name,
+      direction,
+      `the schema changes ${this.label}: by a default, a transform, or a field it does not name`,
+      { hint: 'do that in the body of the stage, and use z.strictObject or z.looseObject for what is saved' },
+    )
   }
 
   private async validated(value: unknown, direction: 'save' | 'load'): Promise<unknown> {

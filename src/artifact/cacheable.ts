@@ -1,6 +1,6 @@
 import * as fs from 'node:fs'
 import * as path from 'node:path'
-import { CacherError, DeclarationError, refuseUnknown } from '../errors.js'
+import { CacherError, CurioError, DeclarationError, refuseUnknown } from '../errors.js'
 import { checkExtension } from '../identity/path.js'
 import * as io from '../store/io.js'
 
@@ -182,6 +182,11 @@ export abstract class Cacheable<Loaded = unknown, Saved = Loaded> {
     return this.place?.kind === 'stage' && this.place.name === name ? this.place.dir : undefined
   }
 
+  /** Whether this copy works for a store, not on the user's own path. */
+  protected get isStored(): boolean {
+    return this.place?.kind === 'stage'
+  }
+
   /** What the value is called in messages: the artifact's name, or that of the file; `value` when there is neither. */
   protected get label(): string {
     if (this.place !== undefined) return this.place.name
@@ -230,7 +235,7 @@ export abstract class Codec<Loaded = unknown, Saved = Loaded> extends Cacheable<
   slice?(source: ByteSource, start: number, end: number): Promise<Loaded>
 
   override async save(value: Saved): Promise<void> {
-    await writeInline(this.getPath(), await this.encode(value))
+    await writeInline(this.getPath(), await attempt(this, 'save', () => this.encode(value)))
   }
 
   override async load(): Promise<Loaded> {
@@ -240,7 +245,7 @@ export abstract class Codec<Loaded = unknown, Saved = Loaded> extends Cacheable<
       const { size } = await handle.stat()
       const bytes = Buffer.allocUnsafeSlow(size)
       const got = await io.readBlock(handle, bytes, 0)
-      return await this.decode(got === size ? bytes : bytes.subarray(0, got))
+      return await attempt(this, 'load', () => this.decode(got === size ? bytes : bytes.subarray(0, got)))
     } finally {
       await handle.close()
     }
@@ -301,6 +306,21 @@ export function callable<C extends abstract new (...args: never[]) => object>(
     Object.defineProperty(construct, 'cacherName', { value: (Class as { cacherName?: unknown }).cacherName })
   }
   return construct as never
+}
+
+/** Runs a cacher and names it in what goes wrong; curio's own errors pass as they are. */
+export async function attempt<T>(
+  cacher: Cacheable<unknown, never>,
+  direction: 'save' | 'load',
+  run: () => T | Promise<T>,
+): Promise<T> {
+  try {
+    return await run()
+  } catch (cause) {
+    if (CurioError.is(cause) || (cause as Error | undefined)?.name === 'AbortError') throw cause
+    const message = (cause as Error | undefined)?.message ?? String(cause)
+    throw new CacherError(cacherIdentity(cacher).name, direction, message, { cause })
+  }
 }
 
 /** A value that can be read only once. */

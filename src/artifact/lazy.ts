@@ -9,13 +9,14 @@ import { MemoryBlobs } from '../store/memory-blobs.js'
 import type { EntryStore } from '../store/store.js'
 import { leadsTo, sidecar, viewName } from '../store/views.js'
 import type { Cacheable } from './cacheable.js'
-import { filesOf, layOut, type Packed, stillValid, unpack, unpackSlice } from './pack.js'
 import { cacherByName } from './registry.js'
 import { scratch } from './scratch.js'
+import { filesOf, layOut, type Packed, stillValid, unpack, unpackSlice } from './unpack.js'
 
 /**
  * A typed handle on an artifact whose value has not been loaded. It stays what it was when it was handed out: a later
- * forced run does not change what it loads. It has no `then`, so an async function may return it.
+ * forced run does not change what it loads. Where its bytes are gone (evicted, damaged), they are computed again or taken from what
+ * stands in their place now, and `digest` says so. It has no `then`, so an async function may return it.
  */
 export interface Lazy<T = unknown> {
   readonly name: string
@@ -41,6 +42,8 @@ export interface Lazy<T = unknown> {
   /** `path`, for every artifact: also those of very many files. Computes bytes that are gone again, where it can. */
   toPath(): Promise<string>
 }
+
+const maxRecoveries = 3
 
 /** How a handle gets its bytes back when they are gone. */
 export type Recover = () => Promise<ArtifactHandle<unknown>>
@@ -114,17 +117,18 @@ export class ArtifactHandle<T> implements Lazy<T> {
     })
   }
 
-  /** A value whose bytes are gone is a miss: it is computed again, once. */
+  /** A value whose bytes are gone is a miss: it is computed again; more than once only when a clean-up takes it again meanwhile. */
   async #withBytes<V>(use: () => Promise<V>): Promise<V> {
-    try {
-      return await use()
-    } catch (error) {
-      if (CurioError.is(error, 'ERR_CACHER_LOAD')) throw this.#unreadable(error)
-      if (this.#recover === undefined || !CurioError.is(error, 'ERR_NOT_FOUND')) throw error
-      const again = await this.#recover()
-      this.#packed = again.packed
-      this.#laidOut = undefined
-      return use()
+    for (let attempt = 0; ; attempt++) {
+      try {
+        return await use()
+      } catch (error) {
+        if (CurioError.is(error, 'ERR_CACHER_LOAD')) throw this.#unreadable(error)
+        const isGone = CurioError.is(error, 'ERR_NOT_FOUND')
+        if (this.#recover === undefined || !isGone || attempt === maxRecoveries) throw error
+        this.#packed = (await this.#recover()).packed
+        this.#laidOut = undefined
+      }
     }
   }
 

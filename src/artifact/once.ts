@@ -10,8 +10,9 @@ import type { Committed, Lookup, MissReason } from '../store/store.js'
 import { type Cacheable, isCacherSpec, isStream } from './cacheable.js'
 import { chooseCacher } from './choose.js'
 import { ArtifactHandle, type Recover } from './lazy.js'
-import { type Packed, pack, packFolder, stillValid, unpack } from './pack.js'
+import { pack, packFolder } from './pack.js'
 import type { Store } from './store.js'
+import { type Packed, stillValid, unpack } from './unpack.js'
 
 /** Cache policy, as exca has it: `force` computes again, `read-only` never computes. */
 export type Mode = 'cached' | 'force' | 'read-only'

@@ -7,8 +7,9 @@ import { type Committed, EntryStore, type StoreOptions } from '../store/store.js
 import { sidecar } from '../store/views.js'
 import { type Cacheable, type CacherSpec, cacherIdentity, cacherInstance, isCacherSpec, isStream } from './cacheable.js'
 import { ArtifactHandle, type Lazy } from './lazy.js'
-import { filesOf, pack } from './pack.js'
+import { pack } from './pack.js'
 import { provenance } from './provenance.js'
+import { filesOf } from './unpack.js'
 
 /** What `store.save` stored. */
 export interface Saved {

@@ -72,7 +72,7 @@ export async function rm({ args, out, open }: Context): Promise<number> {
 async function select(store: EntryStore, text: string): Promise<Entry[]> {
   if (!text.endsWith('/') && !text.endsWith('*')) {
     const found = readExactly(store, text)
-    if (found?.entry !== undefined) return [inside(store, found.entry)]
+    if (found?.entry !== undefined) return [found.entry]
     if (found !== undefined) throw unreadable(store, found.place, found.problem!.state)
     const keys = (await listAll(store)).flatMap(({ entry }) => (entry === undefined ? [] : [entry.key]))
     const below = keys.filter((key) => key.startsWith(`${text}/`)).length
@@ -82,18 +82,9 @@ async function select(store: EntryStore, text: string): Promise<Entry[]> {
     })
   }
   const prefix = text.replace(/\*$/, '')
-  const entries = (await listAll(store, prefix)).flatMap(({ entry }) =>
-    entry === undefined ? [] : [inside(store, entry)],
-  )
+  const entries = (await listAll(store, prefix)).flatMap(({ entry }) => (entry === undefined ? [] : [entry]))
   if (entries.length > 0) return entries
   throw new NotFoundError(`any key that starts with ${clean(prefix)}`, store.folder)
-}
-
-/** Refuses an entry that a link on the way puts elsewhere: what is removed lies in this store. */
-function inside(store: EntryStore, entry: Entry): Entry {
-  const dir = store.dirOf(entry.key)
-  if (fs.realpathSync(dir) === dir) return entry
-  throw io.ioError('remove', dir, new Error('a folder on the way is a link, which leads to another place'))
 }
 
 function unreadable(store: EntryStore, place: string, state: string): CurioError {

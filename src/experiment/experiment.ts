@@ -16,7 +16,10 @@ export interface ExperimentOptions {
   readonly name: string
   /** A folder, options of one, or an open store. */
   readonly store: string | StoreOptions | Store
-  /** A line a stage on stderr, and a sign of life on a terminal. Default true, or false when CURIO_PROGRESS is 0. */
+  /**
+   * A line a stage on stderr, and a sign of life on a terminal. Default true, or false when CURIO_PROGRESS is 0; warnings are the
+   * process's then (`process.on('warning')`).
+   */
   readonly progress?: boolean
 }
 

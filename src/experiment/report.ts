@@ -20,7 +20,7 @@ export interface StageRun {
 const stageChannel = channel('curio:stage')
 const nameWidth = 24
 
-/** Writes a line a stage to stderr, and shows on a terminal that something is under way. */
+/** Writes a line a stage to stderr, and shows on a terminal that something is under way. When it may not, warnings are the process's. */
 export class Reporter {
   readonly #out: NodeJS.WriteStream | undefined
   readonly #warned = new Set<string>()
@@ -32,7 +32,6 @@ export class Reporter {
   /** Runs `action` as the stage `name`; on a terminal, shows the time it has taken and whom it waits for. */
   async during<T>(name: string, key: () => string, action: (started: () => void) => Promise<T>): Promise<T> {
     const out = this.#out
-    if (out === undefined) return action(() => undefined)
     const begin = performance.now()
     let doing = 'looking'
     const onStore = (message: unknown): void => {
@@ -42,12 +41,12 @@ export class Reporter {
       if (event.kind === 'entry-damaged') this.warn(name, `the entry of ${event.key} is damaged: set aside`)
       if (event.kind !== 'waiting' || event.key !== key()) return
       doing = `waiting for ${event.holder}`
-      if (!out.isTTY) this.#line(name, `${doing} (${event.seconds} s)`)
+      if (out?.isTTY !== true) this.#line(name, `${doing} (${event.seconds} s)`)
     }
     const show = (): void => {
-      out.write(`\r\u001b[K  ${name.padEnd(nameWidth)} ${doing} … ${duration((performance.now() - begin) / 1000)}`)
+      out?.write(`\r\u001b[K  ${name.padEnd(nameWidth)} ${doing} … ${duration((performance.now() - begin) / 1000)}`)
     }
-    const timer = out.isTTY ? setInterval(show, 1000) : undefined
+    const timer = out?.isTTY === true ? setInterval(show, 1000) : undefined
     timer?.unref()
     subscribe('curio:store', onStore)
     try {
@@ -55,7 +54,7 @@ export class Reporter {
         doing = 'computing'
       })
     } catch (error) {
-      const { name: kind, message } = error as Error
+      const { name: kind, message } = (error ?? {}) as Error
       this.#line(
         name,
         `failed    ${duration((performance.now() - begin) / 1000).padStart(8)}  ${kind}: ${String(message).split('\n')[0]}`,
@@ -64,7 +63,7 @@ export class Reporter {
     } finally {
       unsubscribe('curio:store', onStore)
       clearInterval(timer)
-      if (timer !== undefined) out.write('\r\u001b[K')
+      if (timer !== undefined) out?.write('\r\u001b[K')
     }
   }
 
@@ -79,7 +78,8 @@ export class Reporter {
   warn(name: string, text: string): void {
     if (this.#warned.has(`${name}\0${text}`)) return
     this.#warned.add(`${name}\0${text}`)
-    this.#line(name, `warning: ${text}`)
+    if (this.#out === undefined) process.emitWarning(`${name}: ${text}`, 'CurioWarning')
+    else this.#line(name, `warning: ${text}`)
   }
 
   #line(name: string, text: string): void {

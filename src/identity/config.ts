@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { ConfigError, DeclarationError, nearest } from '../errors.js'
+import { ConfigError, DeclarationError, nearest, refuseUnknown } from '../errors.js'
 import { droppedFields, fieldsAt } from './dropped.js'
 import { isSchema, markConfig } from './marks.js'
 import { fields as fieldsOf } from './params.js'
@@ -24,6 +24,17 @@ export type ConfigInstance<S extends ConfigShape> = Readonly<z.output<z.ZodObjec
 type ConfigArguments<S extends ConfigShape> =
   Record<string, never> extends ConfigInput<S> ? [input?: ConfigInput<S>] : [input: ConfigInput<S>]
 
+/** Options of a Config class. */
+export interface ConfigOptions<I> {
+  /**
+   * A rule over several fields, asked of each new configuration: says what is wrong, or returns undefined. It sees the parsed fields,
+   * and is inherited.
+   */
+  readonly check?: (config: I) => string | undefined
+}
+
+type Rule = (config: object) => string | undefined
+
 /** A class of configurations: extend it, and instances carry the parsed fields. `I` is what an instance is. */
 export interface ConfigClass<S extends ConfigShape, I = ConfigInstance<S>> {
   new (...args: ConfigArguments<S>): I
@@ -36,6 +47,7 @@ export interface ConfigClass<S extends ConfigShape, I = ConfigInstance<S>> {
   extend<Base extends abstract new (...args: never[]) => object, E extends ConfigShape>(
     this: Base & { readonly shape: S },
     more: E,
+    options?: ConfigOptions<Extended<S, InstanceType<Base>, E>>,
   ): ConfigClass<Omit<S, keyof E> & E, Extended<S, InstanceType<Base>, E>>
 }
 
@@ -67,9 +79,13 @@ const brand = Symbol.for('curio.config')
  * `new Params(input)` parses once: unknown fields, wrong types and missing ones are refused, all of them in one error. Fields are
  * read-only and deeply frozen; the instance itself may get fields of a subclass's own.
  *
- * @throws {DeclarationError} for a shape that cannot be one, {ConfigError} for input that does not fit.
+ * @throws {DeclarationError} for a shape or options that cannot be, {ConfigError} for input that does not fit.
  */
-export function Config<S extends ConfigShape>(shape: S): ConfigClass<S> {
+export function Config<S extends ConfigShape>(
+  shape: S,
+  options: ConfigOptions<ConfigInstance<S>> = {},
+): ConfigClass<S> {
+  refuseUnknown('Config', options, ['check'])
   for (const [name, schema] of Object.entries(shape)) {
     if (!fieldName.test(name) || name === '__proto__' || name === 'constructor' || name === 'prototype') {
       throw new DeclarationError(`a configuration cannot have a field called ${JSON.stringify(name)}`)
@@ -79,8 +95,14 @@ export function Config<S extends ConfigShape>(shape: S): ConfigClass<S> {
     }
   }
 
+  const rule = options.check as Rule | undefined
+  if (rule !== undefined && typeof rule !== 'function') {
+    throw new DeclarationError('the check of a Config is a function of the parsed fields')
+  }
+
   class ConfigBase {
     static readonly shape: ConfigShape = shape
+    static readonly checks: readonly Rule[] = rule === undefined ? [] : [rule]
 
     constructor(input: unknown = {}) {
       const Class = new.target as unknown as AnyConfigClass
@@ -94,6 +116,7 @@ export function Config<S extends ConfigShape>(shape: S): ConfigClass<S> {
         })
       }
       Object.defineProperty(this, brand, { value: true })
+      for (const one of (Class as unknown as typeof ConfigBase).checks) obey(Class, one, this)
     }
 
     static schema(): z.ZodType {
@@ -109,10 +132,12 @@ export function Config<S extends ConfigShape>(shape: S): ConfigClass<S> {
       return { config: this as unknown as AnyConfigClass, fields: names }
     }
 
-    static extend(more: ConfigShape): unknown {
-      const merged = Config({ ...this.shape, ...more }).shape
+    static extend(more: ConfigShape, options: ConfigOptions<object> = {}): unknown {
+      const { shape, checks } = Config({ ...this.shape, ...more }, options) as unknown as typeof ConfigBase
+      const all = [...this.checks, ...checks]
       return class extends this {
-        static override readonly shape: ConfigShape = merged
+        static override readonly shape: ConfigShape = shape
+        static override readonly checks: readonly Rule[] = all
       }
     }
   }
@@ -151,7 +176,16 @@ function schemaOf(Class: AnyConfigClass): z.ZodType {
       z.unknown().transform((value, ctx) => {
         if (value instanceof Class) return value
         const { issues } = check(Class, value)
-        if (issues === undefined) return Reflect.construct(Class, [value]) as object
+        if (issues === undefined) {
+          try {
+            return Reflect.construct(Class, [value]) as object
+          } catch (error) {
+            const message = broken.get(error as object)
+            if (message === undefined) throw error
+            ctx.issues.push({ code: 'custom', message, input: value, path: [] })
+            return z.NEVER
+          }
+        }
         for (const issue of issues) ctx.issues.push({ ...issue, input: value } as never)
         return z.NEVER
       }),
@@ -160,6 +194,22 @@ function schemaOf(Class: AnyConfigClass): z.ZodType {
     nested.set(Class, schema)
   }
   return schema
+}
+
+/** What a rule said against the configuration of an error: one of a nested configuration is an issue of the whole. */
+const broken = new WeakMap<object, string>()
+
+function obey(Class: AnyConfigClass, rule: Rule, config: object): void {
+  const problem: unknown = rule(config)
+  if (problem === undefined) return
+  if (typeof problem === 'string') {
+    const error = new ConfigError(`${Class.name || 'Config'} refuses its input: ${problem}`)
+    broken.set(error, problem)
+    throw error
+  }
+  throw new DeclarationError(`the check of ${Class.name || 'a Config'} returned ${typeof problem}`, {
+    hint: 'return a text that says what is wrong, or undefined',
+  })
 }
 
 type Issue = z.core.$ZodIssue

@@ -32,6 +32,7 @@ export async function forget(store: EntryStore, entries: readonly Entry[]): Prom
   for (const { artifacts } of entries) {
     for (const artifact of artifacts) files.set(artifact, (await store.filesOf(artifact)) ?? [])
   }
+  for (const entry of entries) refuseLinks(store.dirOf(entry.key))
   const root = path.join(store.folder, 'artifacts')
   // The entry first: nobody sees one whose bytes are going, and who commits it anew meanwhile is spared like any other.
   for (const entry of entries) {
@@ -41,6 +42,17 @@ export async function forget(store: EntryStore, entries: readonly Entry[]): Prom
     for (let at = dir; at.startsWith(root + path.sep) && removeIfEmpty(at); at = path.dirname(at));
   }
   return sweep(store, candidates, new Set())
+}
+
+/** Refuses a folder that a link on the way puts elsewhere: what is removed lies in this store. */
+function refuseLinks(dir: string): void {
+  try {
+    if (fs.realpathSync(dir) === dir) return
+  } catch (error) {
+    if (io.isAbsent(error)) return
+    throw io.ioError('remove', dir, error)
+  }
+  throw io.ioError('remove', dir, new Error('a folder on the way is a link, which leads to another place'))
 }
 
 /** Deletes those of `candidates` that no entry needs, but for the entries in `except`. */

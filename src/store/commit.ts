@@ -183,7 +183,8 @@ export class Committer {
     let at = folder
     for (const part of path.relative(folder, dir).split(path.sep)) {
       at = path.join(at, part)
-      if (at !== dir && this.#solid.has(at)) continue
+      if (this.#solid.has(at)) continue
+      if (at === dir && io.makeDir(dir, modes.dir)) return
       const stat = fs.lstatSync(at, { throwIfNoEntry: false })
       if (stat === undefined) break
       if (stat.isSymbolicLink() && this.#leadsToBlob(at)) io.remove(at)

@@ -286,6 +286,18 @@ export function replace(temp: string, final: string): void {
   if (fs.existsSync(temp)) remove(temp)
 }
 
+/** Makes one folder with exactly the mode asked for; false when something has its name, or its parent is missing. */
+export function makeDir(dir: string, mode: number): boolean {
+  try {
+    fs.mkdirSync(dir, mode)
+    setMode(() => fs.chmodSync(dir, mode))
+    return true
+  } catch (error) {
+    if (errnoOf(error) === 'EEXIST' || errnoOf(error) === 'ENOENT') return false
+    throw ioError('create', dir, error)
+  }
+}
+
 /**
  * Makes `dir` and what is missing above it, with exactly the mode asked for; with `durable`, the new names survive power loss.
  *
@@ -294,17 +306,11 @@ export function replace(temp: string, final: string): void {
 export function ensureDir(dir: string, mode: number, durable: boolean): void {
   // More than once: whoever tidies empty folders may take the parent between its making and ours.
   for (let attempt = 0; ; attempt++) {
-    try {
-      fs.mkdirSync(dir, mode)
-      setMode(() => fs.chmodSync(dir, mode))
-      break
-    } catch (error) {
-      const code = errnoOf(error)
-      const there = code === 'EEXIST' ? fs.statSync(dir, { throwIfNoEntry: false }) : undefined
-      if (there?.isDirectory()) return
-      if (there !== undefined || (code !== 'ENOENT' && code !== 'EEXIST') || attempt === maxAttempts) {
-        throw ioError('create', dir, error)
-      }
+    if (makeDir(dir, mode)) break
+    const there = fs.statSync(dir, { throwIfNoEntry: false })
+    if (there?.isDirectory()) return
+    if (there !== undefined || attempt === maxAttempts) {
+      throw ioError('create', dir, new Error('something else has its name, or it vanishes as it is made'))
     }
     ensureDir(path.dirname(dir), mode, durable)
   }

@@ -41,7 +41,7 @@ export function openFolder(given: string, rules: OpenRules): OpenFolder {
 function create(folder: string, stat: fs.Stats | undefined, rules: OpenRules): void {
   if (stat === undefined) {
     if (rules.readOnly) throw new StoreOpenError(folder, 'it does not exist, and readOnly creates nothing')
-    if (fs.lstatSync(folder, { throwIfNoEntry: false }) !== undefined) {
+    if (fs.lstatSync(folder, { throwIfNoEntry: false })?.isSymbolicLink() && !exists(folder)) {
       throw new StoreOpenError(folder, 'it is a link that leads nowhere')
     }
     if (!exists(path.dirname(folder))) {

@@ -11,31 +11,23 @@ const maxSidecar = 64 << 20
 
 /** The sidecar of an artifact: what its entry says about it, for people and for inline cachers. */
 export function sidecar(entry: Entry, artifact: Artifact): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(sidecarFields(entry, artifact)).filter(([, value]) => value !== undefined))
+}
+
+function sidecarFields(entry: Entry, artifact: Artifact): Record<string, unknown> {
   // Field by field, so that an entry just made and the same one read back give one text; else each first hit would write it anew.
   const { name, cacher, codec, options, extra, extension, digest, bytes, preview, track, view, files, list } = artifact
   const { key, hash, material, id, version, params, ignored, defaults, inputs, code, token, provenance } = entry
-  const artifactFields = {
-    name,
-    cacher,
-    codec,
-    options,
-    extra,
-    extension,
-    digest,
-    bytes,
-    preview,
-    track,
-    view,
-    files,
-    list,
+  // biome-ignore format: two things described, two lines
+  return {
+    curio: 'sidecar', format: 1,
+    name, cacher, codec, options, extra, extension, digest, bytes, preview, track, view, files, list,
+    key, hash, material, id, version, params, ignored, defaults, inputs, code, token, provenance,
   }
-  const entryFields = { key, hash, material, id, version, params, ignored, defaults, inputs, code, token, provenance }
-  const all = { curio: 'sidecar', format: 1, ...artifactFields, ...entryFields }
-  return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined))
 }
 
 export function sidecarText(entry: Entry, artifact: Artifact): string {
-  return `${JSON.stringify(sidecar(entry, artifact), null, 2)}\n`
+  return `${JSON.stringify(sidecarFields(entry, artifact), null, 2)}\n`
 }
 
 /** Where the link to an artifact's main file stands, relative to the key's folder. */

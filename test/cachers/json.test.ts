@@ -1,5 +1,5 @@
 import * as fs from 'node:fs'
-import { Experiment, stage } from 'curio'
+import { Experiment, Store, stage } from 'curio'
 import { JsonCacher } from 'curio/cachers'
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
@@ -99,6 +99,20 @@ describe('JsonCacher', () => {
       expect(await JsonCacher({ schema: when }).decode(bytes('{"when": "2020-01-01T00:00:00Z"}'))).toEqual({
         when: new Date('2020-01-01T00:00:00Z'),
       })
+    })
+
+    it('only accepts or refuses what is stored: what it would change counts in no key', async () => {
+      await using dir = tempDir()
+      const store = await Store.open(dir.join('store'))
+      const trimmed = JsonCacher({ schema: z.object({ accuracy: z.number() }) })
+      expect(await store.save('fits', trimmed, { accuracy: 1 })).toMatchObject({ outcome: 'created' })
+      expect(await store.load('fits', trimmed)).toEqual({ accuracy: 1 })
+      await expect(store.save('default', JsonCacher({ schema }), { accuracy: 1 })).rejects.toThrow(
+        /^json cannot save: the schema changes value: by a default, a transform, or a field it does not name/,
+      )
+      const twice = JsonCacher({ schema: z.object({ accuracy: z.number().transform((n) => n * 2) }) })
+      await expect(store.load('fits', twice)).rejects.toMatchObject({ code: 'ERR_CACHER_LOAD' })
+      expect(await store.has('default')).toBe(false)
     })
 
     it('that is no zod schema is refused at once', () => {

@@ -163,4 +163,25 @@ describe('Config', () => {
     expect(ignored(int)).not.toBe(int)
     expect(ignored(int).safeParse('x').success).toBe(false)
   })
+
+  it('asks its check of every new configuration, nested and extended ones too', () => {
+    class Range extends Config(
+      { low: z.number(), high: z.number().default(1) },
+      { check: ({ low, high }) => (low > high ? `low ${low} is above high ${high}` : undefined) },
+    ) {}
+    expect(new Range({ low: 0 }).high).toBe(1)
+    expect(() => new Range({ low: 2 })).toThrow(new ConfigError('Range refuses its input: low 2 is above high 1'))
+    class Plot extends Config({ x: Range }) {}
+    expect(() => new Plot({ x: { low: 2 } })).toThrow('Plot refuses its input: x: low 2 is above high 1')
+    class Even extends Range.extend(
+      { step: z.number() },
+      { check: ({ low, step }) => (low % step === 0 ? undefined : 'low is no step') },
+    ) {}
+    expect(() => new Even({ low: 3, high: 2, step: 1 })).toThrow('Even refuses its input: low 3 is above high 2')
+    expect(() => new Even({ low: 1, high: 2, step: 2 })).toThrow('Even refuses its input: low is no step')
+    expect(new Even({ low: 2, high: 2, step: 2 }).step).toBe(2)
+    expect(() => Config({}, { chek: () => undefined } as never)).toThrow(DeclarationError)
+    class Odd extends Config({}, { check: () => false as never }) {}
+    expect(() => new Odd()).toThrow('the check of Odd returned boolean')
+  })
 })

@@ -201,6 +201,14 @@ describe('evict', () => {
 })
 
 describe('forget', () => {
+  test('touches nothing behind a link that someone put on the way', async () => {
+    await save(store, 'real/a', 'A')
+    fs.renameSync(dir.join('artifacts', 'real'), dir.join('elsewhere'))
+    fs.symlinkSync(dir.join('elsewhere'), dir.join('artifacts', 'real'))
+    await expect(store.forget('real/a')).rejects.toThrow(/a folder on the way is a link/)
+    expect(fs.existsSync(dir.join('elsewhere', 'a', 'entry.json'))).toBe(true)
+  })
+
   test('removes the entry, its views, its bytes and the folders that are empty then', async () => {
     await save(store, 'demo/deep/a', { 'value.txt': 'A', 'value.d/x': 'B' })
     await save(store, 'demo/b', 'C')

@@ -2,6 +2,7 @@ import * as fs from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { StoreOpenError } from '../../src/errors.js'
 import { startChild } from '../helpers/child.js'
+import { patchFs } from '../helpers/faults.js'
 import { BareStore, load, save } from '../helpers/stores.js'
 import { tempDir } from '../helpers/temp.js'
 import { namesBelow, snapshot } from '../helpers/tree.js'
@@ -275,6 +276,18 @@ test('of five creators at once one creates, and all open the same store', async 
   const ids = await Promise.all(children.map((one) => one.says('id ')))
   expect(new Set(ids).size).toBe(1)
   expect(namesBelow(dir.join('store'))).toEqual(['curio.json'])
+})
+
+test('a folder that another creator makes between two looks at it is opened like any other', async () => {
+  await using dir = tempDir()
+  const folder = dir.join('store')
+  const real = fs.lstatSync
+  const lstatSync = ((file: fs.PathLike, options: fs.StatSyncOptions) => {
+    if (file === folder && !fs.existsSync(folder)) fs.mkdirSync(folder)
+    return real(file, options)
+  }) as typeof fs.lstatSync
+  using _ = patchFs({ lstatSync })
+  expect((await BareStore.open(folder)).folder).toBe(folder)
 })
 
 test('options that do not exist are refused, with the nearest that does', async () => {

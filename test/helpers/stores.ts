@@ -3,7 +3,8 @@ import { type Digest, sha256 } from '../../src/identity/digest.js'
 import { type Key, nameKey, stageKey } from '../../src/identity/key.js'
 import { type Artifact, artifactDigest, type Entry } from '../../src/store/entry.js'
 import { StoreEvents } from '../../src/store/events.js'
-import { FolderBlobs, type FolderBlobsOptions } from '../../src/store/folder-blobs.js'
+import type { FolderBlobsOptions } from '../../src/store/blob-files.js'
+import { FolderBlobs } from '../../src/store/folder-blobs.js'
 import { EntryStore, type StoreOptions } from '../../src/store/store.js'
 
 /** A store without cachers; each opening is an object of its own, as in another process. */

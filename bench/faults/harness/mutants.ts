@@ -29,6 +29,7 @@ function slow(mutant: Mutant, size: Size = 'mutant'): Mutant {
 }
 
 const blobs = guard('store/folder-blobs')
+const files = guard('store/blob-files')
 const io = guard('store/io')
 const commit = guard('store/commit')
 const store = guard('store/store')
@@ -56,8 +57,8 @@ const reading: readonly Mutant[] = [
   blobs(
     'hash of a path handed out',
     '8',
-    "const found = this.#look(digest, bytes)\n    if (found === 'damaged') this.#damaged",
-    "const found = 'good' as string\n    if (found === 'damaged') this.#damaged",
+    "const found = this.#files.look(digest, bytes)\n    if (found === 'damaged') this.#files.damaged",
+    "const found = 'good' as string\n    if (found === 'damaged') this.#files.damaged",
   ),
   store(
     'blobs looked for before a hit',
@@ -89,8 +90,8 @@ const reading: readonly Mutant[] = [
 ]
 
 const writing: readonly Mutant[] = [
-  blobs('a look at what is there', '9', "if (hashed.sha256 !== digest) return 'damaged'", ''),
-  blobs('replacing a bad blob', '9', 'this.#setAside(info.sha256)\n    io.replace(temp, final)', 'io.remove(temp)'),
+  files('a look at what is there', '9', "if (hashed.sha256 !== digest) return 'damaged'", ''),
+  files('replacing a bad blob', '9', 'this.#setAside(info.sha256)\n    io.replace(temp, final)', 'io.remove(temp)'),
   io('exclusive link', '4', 'fs.linkSync(temp, final)\n', 'fs.renameSync(temp, final)\n'),
   blobs(
     'a temporary, then a link',
@@ -124,18 +125,18 @@ const writing: readonly Mutant[] = [
   ),
   io('bytes synced', '3', 'if (durable) fs.fdatasyncSync(fd)', ''),
   slow(blobs('bytes of large blobs synced', '3', 'if (this.#options.durable) await handle.datasync().catch(fail)', '')),
-  blobs('names of blobs synced', '3', 'if (durable) io.syncDir(path.dirname(final))\n        events', 'events'),
+  files('names of blobs synced', '3', 'if (durable) io.syncDir(path.dirname(final))\n        events', 'events'),
   slow(commit('names of entries synced', '3', 'io.syncDir(dir)\n', '')),
   slow(commit('names of folders synced', '3', 'io.syncDir(path.dirname(at))', '')),
   io('modes set in spite of the umask', '12a', 'setMode(() => fs.fchmodSync(fd!, mode))', ''),
   slow(io('modes of folders set in spite of the umask', '12a', 'setMode(() => fs.chmodSync(dir, mode))', '')),
-  blobs('no shard that is a link', '12b', 'if (!fs.lstatSync(dir).isDirectory())', 'if (dir === "")'),
+  files('no shard that is a link', '12b', 'if (!fs.lstatSync(dir).isDirectory())', 'if (dir === "")'),
   commit('no key folder that is a link', '12b', 'else if (stat.isSymbolicLink()) {', 'else if (dir === "") {', [
     '} else if (!stat.isDirectory()) {',
     '} else if (stat.isFile()) {',
   ]),
   guard('store/open')('no folder that anyone may write to', '12b', '(mode & 0o002) !== 0 &&', '(mode & 0o002) > 2 &&'),
-  blobs('digests matched before they become paths', '20', 'if (!isDigest(digest))', 'if (digest === undefined)'),
+  files('digests matched before they become paths', '20', 'if (!isDigest(digest))', 'if (digest === undefined)'),
   slow(
     guard('identity/path')(
       'names that differ by case',
@@ -162,7 +163,7 @@ const beside: readonly Mutant[] = [
     'if (!same && !io.publish(aside, file))',
     'if (!same && aside === "")',
   ),
-  blobs('a good blob put back', '5b', 'if (hashNow(aside)?.sha256 === digest)', 'if (aside === "")'),
+  files('a good blob put back', '5b', 'if (hashNow(aside)?.sha256 === digest)', 'if (aside === "")'),
   succession(
     'a last look before an entry is replaced',
     '5b',

@@ -1,7 +1,7 @@
 /**
  * `npm run bench [-- filter] [--json]`: measures what the documentation claims, each claim beside its baseline in the same run.
  *
- * Filters: small, large, decide, import, faults (full size; takes long and runs only when asked for).
+ * Filters: small, large, decide, frames, import, faults (full size; takes long and runs only when asked for).
  */
 import { cpus, totalmem } from 'node:os'
 import type { Figure } from './measure.js'
@@ -10,6 +10,7 @@ const benches: Record<string, () => Promise<{ run(): Promise<Figure[]> }>> = {
   small: () => import('./small.js'),
   large: () => import('./large.js'),
   decide: () => import('./decide.js'),
+  frames: () => import('./frames.js'),
   import: () => import('./import.js'),
 }
 

@@ -58,8 +58,12 @@ class JsonCacherClass extends Codec<unknown> {
         const other = / is a (function|symbol)$/.test(difference) ? 'leave it out' : 'use MsgpackCacher'
         throw new CacherError(name, 'save', `${difference}: ${other}`)
       }
-      this.refuseChange(value, await this.validated(value, 'save'), 'save')
-      return `${JSON.stringify(value, null, 2)}\n`
+      const text = JSON.stringify(value, null, 2)
+      // The schema gets a copy, which it may change in place.
+      if (this.schema !== undefined) {
+        this.refuseChange(JSON.parse(text), await this.validated(JSON.parse(text), 'save'), 'save')
+      }
+      return `${text}\n`
     } catch (error) {
       if (!(error instanceof RangeError)) throw error
       // Either the call stack or the longest string V8 can hold.
@@ -71,30 +75,35 @@ class JsonCacherClass extends Codec<unknown> {
   }
 
   override async decode(bytes: Uint8Array): Promise<unknown> {
+    const value = this.parsed(bytes)
+    if (this.schema === undefined) return value
+    if (!this.isStored) return this.validated(value, 'load')
+    this.refuseChange(value, await this.validated(this.parsed(bytes), 'load'), 'load')
+    return value
+  }
+
+  private parsed(bytes: Uint8Array): unknown {
     const { name } = cacherIdentity(this)
-    let value: unknown
     try {
       const text = utf8(bytes)?.replace(/^\uFEFF/, '')
       if (text === undefined) throw new CacherError(name, 'load', `${this.label} is not UTF-8 text`)
-      value = JSON.parse(text)
+      const value: unknown = JSON.parse(text)
       const lost = lostNumber(text)
       if (lost !== undefined) {
         throw new CacherError(name, 'load', `${this.label} holds ${lost}, which a JavaScript number cannot`, {
           hint: 'write it as a string',
         })
       }
+      return value
     } catch (error) {
       if (CurioError.is(error)) throw error
       throw new CacherError(name, 'load', `${this.label} is not JSON: ${messageOf(error)}`, { cause: error })
     }
-    const validated = await this.validated(value, 'load')
-    this.refuseChange(value, validated, 'load')
-    return validated
   }
 
   /** A stored value counts by its bytes in the keys of what is computed from it. */
   private refuseChange(value: unknown, validated: unknown, direction: 'save' | 'load'): void {
-    if (this.schema === undefined || !this.isStored || isDeepStrictEqual(value, validated)) return
+    if (!this.isStored || isDeepStrictEqual(value, validated)) return
     throw new CacherError(
       cacherIdentity(this).name,
       direction,

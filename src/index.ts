@@ -32,10 +32,12 @@ export type { Mode } from './artifact/once.js'
 export { registerCacher } from './artifact/registry.js'
 export { type LoadOptions, type Saved, type SaveOptions, Store } from './artifact/store.js'
 export * from './errors.js'
+export { type Aggregate, aggregate } from './experiment/aggregate.js'
 export type { StageContext } from './experiment/context.js'
 export { Experiment, type ExperimentOptions, type RunOptions } from './experiment/experiment.js'
 export { Lazy, lazy } from './experiment/lazy.js'
 export { type HandleOf, StageRecord } from './experiment/record.js'
+export type { AggregateRecord } from './experiment/records.js'
 export type { StageRun } from './experiment/report.js'
 export {
   type ObjectOptions,

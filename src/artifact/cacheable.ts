@@ -64,6 +64,11 @@ export abstract class Cacheable<Loaded = unknown, Saved = Loaded> {
   readonly extension: string = ''
   /** Facts the cacher notes while saving; saved with the artifact, and there again before `load`. */
   extraMetadata: Record<string, Json> = {}
+  /** A line about the value that `save` or `encode` was given, for people. Default: one made from its type and size. */
+  preview: string | undefined = undefined
+
+  /** True when what `load` gives are paths of the artifact's files: they stay until the process ends. */
+  readonly keepsFiles: boolean = false
 
   /** True when `check` must also agree before a stored artifact counts as a hit: for those that stand for something outside the store. */
   readonly checksOnHit: boolean = false
@@ -166,6 +171,7 @@ export abstract class Cacheable<Loaded = unknown, Saved = Loaded> {
   copy(): this {
     const made = Object.assign(Object.create(Object.getPrototypeOf(this)) as this, this)
     made.extraMetadata = {}
+    made.preview = undefined
     return made
   }
 
@@ -231,8 +237,14 @@ export abstract class Codec<Loaded = unknown, Saved = Loaded> extends Cacheable<
   /** The value from its bytes. Must throw for bytes it did not write; never run code from them. */
   abstract decode(bytes: Uint8Array): Loaded | Promise<Loaded>
 
-  /** Elements `start` to `end` along the first axis, reading only their bytes. Where a format allows it. */
-  slice?(source: ByteSource, start: number, end: number): Promise<Loaded>
+  /**
+   * Elements `start` to `end` along the first axis, as `Array.prototype.slice` counts: rows of a frame, and of it only some columns if
+   * they are named. Reads only their bytes. Where a format allows it.
+   */
+  slice?(source: ByteSource, start: number, end: number, columns?: readonly string[]): Promise<Loaded>
+
+  /** Some columns of a frame, or some members of a collection, by name; reads only their bytes. Where a format allows it. */
+  columns?(source: ByteSource, names: readonly string[]): Promise<Loaded>
 
   override async save(value: Saved): Promise<void> {
     await writeInline(this.getPath(), await attempt(this, 'save', () => this.encode(value)))

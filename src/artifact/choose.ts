@@ -4,7 +4,7 @@ import { cacherByName } from './registry.js'
 
 /**
  * The cacher for a value when none is named: `text` for a string, `bytes` for a Uint8Array, `tensor` for typed arrays with a
- * shape, `json` for what JSON gives back equal, `msgpack` for the rest.
+ * shape, `arrow` for an Arrow table, `json` for what JSON gives back equal, `msgpack` for the rest.
  */
 export async function chooseCacher(value: unknown): Promise<Cacheable<unknown, unknown>> {
   return cacherByName(cacherNameFor(value))
@@ -19,6 +19,12 @@ function cacherNameFor(value: unknown): string {
     const { data, shape, dims } = value as { data?: unknown; shape?: unknown; dims?: unknown }
     const isTensor = ArrayBuffer.isView(data) && (Array.isArray(shape) || Array.isArray(dims))
     // One with more to it, such as labels, would lose that.
+    const { numRows, batches, schema } = value as {
+      numRows?: unknown
+      batches?: unknown
+      schema?: { fields?: unknown }
+    }
+    if (typeof numRows === 'number' && Array.isArray(batches) && Array.isArray(schema?.fields)) return 'arrow'
     if (isTensor && Object.keys(value).every((key) => tensorKeys.has(key))) return 'tensor'
   }
   return jsonDifference(value, 'value') === undefined ? 'json' : 'msgpack'

@@ -55,9 +55,10 @@ export async function exportCopy(
 /** The main file is the copy itself; others that are called after the artifact are called after the copy, and the rest lie beside it. */
 function placed(artifact: Artifact, { role, sha256 }: ArtifactFile, main: string, stem: string): Copied {
   const dir = path.dirname(main)
+  const own = viewName(artifact)
   const file =
-    role === viewName(artifact)
-      ? main
+    role === own || role.startsWith(`${own}/`)
+      ? main + role.slice(own.length)
       : role.startsWith(artifact.name)
         ? path.resolve(stem + role.slice(artifact.name.length))
         : path.join(dir, ...role.split('/'))

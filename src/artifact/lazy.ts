@@ -1,6 +1,6 @@
 import * as fs from 'node:fs'
 import * as path from 'node:path'
-import { CacherError, CurioError, NotFoundError } from '../errors.js'
+import { CacherError, CurioError, DeclarationError, NotFoundError } from '../errors.js'
 import { identity } from '../identity/canonical.js'
 import type { Digest } from '../identity/digest.js'
 import type { ArtifactFile, Entry } from '../store/entry.js'
@@ -11,7 +11,7 @@ import { leadsTo, sidecar, viewName } from '../store/views.js'
 import type { Cacheable } from './cacheable.js'
 import { cacherByName } from './registry.js'
 import { scratch } from './scratch.js'
-import { filesOf, layOut, type Packed, stillValid, unpack, unpackSlice } from './unpack.js'
+import { filesOf, layOut, type Packed, type Part, stillValid, unpack, unpackPart } from './unpack.js'
 
 /**
  * A typed handle on an artifact whose value has not been loaded. It stays what it was when it was handed out: a later
@@ -34,6 +34,10 @@ export interface Lazy<T = unknown> {
   load(signal?: AbortSignal): Promise<T>
   /** Elements `start` to `end` along the first axis, reading and checking only what they touch, where the format allows it. */
   slice(start: number, end: number): Promise<T>
+  /** Rows `start` to `end` of a frame, all columns or those named; reads and checks only what they touch. */
+  rows(start: number, end: number, columns?: readonly string[]): Promise<T>
+  /** Some columns of a frame, or tensors of a collection, by name; reads and checks only what they touch. */
+  columns(names: readonly string[]): Promise<T>
   /**
    * A read-only file with the right extension, for an external program; the folder, for an artifact without a main file.
    * Checked before it is given out. Valid until the artifact is evicted, or for the life of this process.
@@ -110,10 +114,24 @@ export class ArtifactHandle<T> implements Lazy<T> {
     })
   }
 
-  async slice(start: number, end: number): Promise<T> {
+  slice(start: number, end: number): Promise<T> {
+    return this.#part({ rows: [start, end] })
+  }
+
+  rows(start: number, end: number, columns?: readonly string[]): Promise<T> {
+    return this.#part({ rows: [start, end], ...(columns === undefined ? {} : { columns }) })
+  }
+
+  async columns(names: readonly string[]): Promise<T> {
+    if (!Array.isArray(names))
+      throw new DeclarationError('columns takes a list of names', { hint: "columns(['a', 'b'])" })
+    return this.#part({ columns: names })
+  }
+
+  async #part(part: Part): Promise<T> {
     return this.#withBytes(async () => {
       const cacher = this.#cacher ?? (await cacherByName(this.cacher))
-      return (await unpackSlice(this.#packed, cacher, start, end)) as T
+      return (await unpackPart(this.#packed, cacher, part)) as T
     })
   }
 
@@ -172,7 +190,7 @@ export class ArtifactHandle<T> implements Lazy<T> {
       })
     }
     this.#laidOut ??= layOutNow(files, blobs, () => this.#gone())
-    return main === undefined ? path.join(this.#laidOut, artifact.name) : path.join(this.#laidOut, main.role)
+    return main === undefined ? folderIn(this.#laidOut, artifact.name) : path.join(this.#laidOut, main.role)
   }
 
   async toPath(): Promise<string> {
@@ -185,7 +203,7 @@ export class ArtifactHandle<T> implements Lazy<T> {
         this.#laidOut = dir
       }
       const main = path.join(this.#laidOut, viewName(artifact))
-      return fs.existsSync(main) ? main : path.join(this.#laidOut, artifact.name)
+      return fs.existsSync(main) ? main : folderIn(this.#laidOut, artifact.name)
     })
   }
 
@@ -199,6 +217,12 @@ export class ArtifactHandle<T> implements Lazy<T> {
       hint: 'they were evicted, or found damaged and set aside: run the stage again',
     })
   }
+}
+
+/** The folder that an artifact without a main file is. Further files of a stage have none of their own. */
+function folderIn(dir: string, name: string): string {
+  const own = path.join(dir, name)
+  return fs.existsSync(own) ? own : dir
 }
 
 function layOutNow(

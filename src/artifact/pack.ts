@@ -24,8 +24,8 @@ export async function pack(
   value: unknown,
   signal?: AbortSignal,
 ): Promise<Packed> {
-  const { files, extra } = isCacher(value)
-    ? { files: await packPlaced(blobs, name, cacher, value, signal), extra: value.extraMetadata }
+  const { files, extra, seen } = isCacher(value)
+    ? { files: await packPlaced(blobs, name, cacher, value, signal), extra: value.extraMetadata, seen: undefined }
     : isCodec(cacher)
       ? await packCodec(blobs, name, placedCodec(cacher, name), value, signal)
       : await packFiles(blobs, name, cacher, value, signal)
@@ -40,7 +40,7 @@ export async function pack(
   const view = { ...(subdir === undefined ? {} : { subdir }), ...(prefix === undefined ? {} : { prefix }) }
   const artifact: Artifact = {
     ...packed,
-    preview: isCacher(value) ? countOf(files) : preview(value),
+    preview: seen ?? (isCacher(value) ? countOf(files) : preview(value)),
     ...(track === false ? { track } : {}),
     ...(Object.keys(view).length > 0 ? { view } : {}),
   }
@@ -96,16 +96,23 @@ function isCacher(value: unknown): value is Cacheable<unknown, unknown> {
   return value !== null && typeof value === 'object' && isCacherSpec(value)
 }
 
+/** What saving a value came to. `seen`: what its cacher says of it. */
+interface Saving {
+  readonly files: ArtifactFile[]
+  readonly extra: Record<string, Json>
+  readonly seen: string | undefined
+}
+
 async function packCodec(
   blobs: BlobStore,
   name: string,
   codec: Codec<unknown, unknown>,
   value: unknown,
   signal: AbortSignal | undefined,
-): Promise<{ files: ArtifactFile[]; extra: Record<string, Json> }> {
+): Promise<Saving> {
   const encoded = await attempt(codec, 'save', () => codec.encode(value))
   const info = await blobs.put(encoded, signal === undefined ? {} : { signal })
-  return { files: [{ role: name + codec.mainExtension(), ...info }], extra: codec.extraMetadata }
+  return { files: [{ role: name + codec.mainExtension(), ...info }], extra: codec.extraMetadata, seen: codec.preview }
 }
 
 /** The files a program wrote where `record.cachers` told it to. Any other cacher's folder is somebody else's, and is left alone. */
@@ -144,14 +151,14 @@ async function packFiles(
   cacher: Cacheable<unknown, unknown>,
   value: unknown,
   signal: AbortSignal | undefined,
-): Promise<{ files: ArtifactFile[]; extra: Record<string, Json> }> {
+): Promise<Saving> {
   const staging = scratch()
   try {
     const used = cacher.placedAt(staging, name)
     await attempt(used, 'save', () => used.save(value))
     const who = cacherIdentity(cacher).name
     const files = noneMissing(who, name, await putFolder(blobs, staging, who, signal))
-    return { files, extra: used.extraMetadata }
+    return { files, extra: used.extraMetadata, seen: used.preview }
   } finally {
     fs.rmSync(staging, { recursive: true, force: true })
   }

@@ -11,6 +11,13 @@ const builtIn: Readonly<Record<string, Loader>> = {
   text: async () => (await import('../../cachers/text.js')).TextCacher,
   bytes: async () => (await import('../../cachers/bytes.js')).BytesCacher,
   tensor: async () => (await import('../../cachers/tensor.js')).TensorCacher,
+  arrow: async () => (await import('../../cachers/arrow.js')).ArrowCacher,
+  parquet: async () => (await import('../../cachers/parquet.js')).ParquetCacher,
+  csv: async () => (await import('../../cachers/csv.js')).CsvCacher,
+  'json-frame': async () => (await import('../../cachers/json-frame.js')).JsonFrameCacher,
+  safetensors: async () => (await import('../../cachers/safetensors.js')).SafetensorsCacher,
+  directory: async () => (await import('../../cachers/directory.js')).DirectoryCacher,
+  notebook: async () => (await import('../../cachers/notebook.js')).NotebookCacher,
   'file-reference': async () => (await import('../../cachers/file-reference.js')).FileReferenceCacher,
 }
 

@@ -56,35 +56,48 @@ export async function unpack(
     return attempt(used, 'load', () => used.decode(bytes))
   }
   const staging = scratch()
+  let keeps = false
   try {
     await layOut(packed, files, staging)
     const used = cacher.placedAt(staging, artifact.name, about)
     used.extraMetadata = structuredClone(artifact.extra) as Record<string, Json>
-    return await attempt(used, 'load', () => used.load())
+    const value = await attempt(used, 'load', () => used.load())
+    keeps = cacher.keepsFiles
+    return value
   } finally {
-    fs.rmSync(staging, { recursive: true, force: true })
+    if (!keeps) fs.rmSync(staging, { recursive: true, force: true })
   }
 }
 
-/** Elements of an artifact along its first axis, by a codec that can read a part. */
-export async function unpackSlice(
+/** A part of an artifact: elements along its first axis, columns by name, or both. */
+export interface Part {
+  readonly rows?: readonly [start: number, end: number]
+  readonly columns?: readonly string[]
+}
+
+/** A part of an artifact, by a codec that can read one without the rest. */
+export async function unpackPart(
   packed: Packed,
   cacher: Cacheable<unknown, unknown>,
-  start: number,
-  end: number,
+  { rows, columns }: Part,
 ): Promise<unknown> {
   const { artifact, blobs } = packed
   const codec = isCodec(cacher) ? placedCodec(cacher, artifact.name) : undefined
-  if (codec?.slice === undefined) {
-    throw new CacherError(artifact.cacher, 'load', 'its format cannot be read in part', { hint: 'load() it whole' })
+  if (codec === undefined || (rows === undefined ? codec.columns : codec.slice) === undefined) {
+    const what = rows === undefined ? 'by columns' : 'in part'
+    throw new CacherError(artifact.cacher, 'load', `its format cannot be read ${what}`, { hint: 'load() it whole' })
   }
+  codec.extraMetadata = structuredClone(artifact.extra) as Record<string, Json>
   const file = mainFile(artifact, await filesOf(packed))
   const read = async (from: number, to: number): Promise<Uint8Array> => {
     const bytes = await blobs.read(file, { start: from, end: to })
     if (bytes === undefined) throw gone(artifact)
     return bytes
   }
-  return attempt(codec, 'load', () => codec.slice!({ bytes: file.bytes, read }, start, end))
+  const source = { bytes: file.bytes, read }
+  return attempt(codec, 'load', () =>
+    rows === undefined ? codec.columns!(source, columns ?? []) : codec.slice!(source, ...rows, columns),
+  )
 }
 
 function mainFile(artifact: Artifact, files: readonly ArtifactFile[]): ArtifactFile {

@@ -8,6 +8,7 @@ import { CurioError, NotFoundError } from '../errors.js'
 import type { Artifact, ArtifactFile, Entry } from '../store/entry.js'
 import type { EntryStore } from '../store/store.js'
 import { viewName } from '../store/views.js'
+import { type FrameSummary, frameLines, headRows, isFrame, summaryOf } from './frame.js'
 import { hexdump } from './hexdump.js'
 import { type Elements, TensorStatistics, type TensorSummary } from './tensor.js'
 import { clean, cleanLines, columns, count, size } from './text.js'
@@ -16,12 +17,15 @@ import { clean, cleanLines, columns, count, size } from './text.js'
 const headBytes = 256
 /** Tensors larger than this are read in slices along their first axis. */
 const wholeTensor = 64 << 20
+/** Of frames larger than this only the first rows are read. */
+const wholeFrame = 16 << 20
 
 /** What a value was found to be. `file`: its cacher is not known here, so only its bytes can be shown; `files`: the same without a main file. */
 export type Shown =
   | { readonly kind: 'json'; readonly value: unknown }
   | { readonly kind: 'text'; readonly text: string }
   | { readonly kind: 'tensor'; readonly tensor: TensorSummary }
+  | { readonly kind: 'frame'; readonly frame: FrameSummary }
   | { readonly kind: 'value'; readonly inspected: string }
   | { readonly kind: 'bytes' | 'file'; readonly bytes: number; readonly head: Uint8Array; readonly note?: string }
   | { readonly kind: 'files'; readonly files: readonly { readonly role: string; readonly bytes: number }[] }
@@ -38,7 +42,7 @@ export async function showValue(store: EntryStore, entry: Entry, artifact: Artif
     if (CurioError.is(error, 'ERR_UNKNOWN_CACHER')) return undefined
     throw error
   })
-  if (cacher === undefined) {
+  if (cacher === undefined || artifact.cacher === 'directory') {
     const files = await store.filesOf(artifact)
     if (files === undefined) throw gone(store, entry, artifact)
     if (!files.some((file) => file.role === viewName(artifact))) {
@@ -52,7 +56,12 @@ export async function showValue(store: EntryStore, entry: Entry, artifact: Artif
     const canSlice = isCodec(cacher) && cacher.slice !== undefined
     return { kind: 'tensor', tensor: await summarize(handle, canSlice) }
   }
+  if (handle.bytes > wholeFrame && isCodec(cacher) && cacher.columns !== undefined && cacher.slice !== undefined) {
+    const head = await handle.rows(0, headRows)
+    if (isFrame(head)) return { kind: 'frame', frame: summaryOf(head, false) }
+  }
   const value = await handle.load()
+  if (isFrame(value)) return { kind: 'frame', frame: summaryOf(value, true) }
   if (artifact.cacher === 'file-reference') {
     const paths = (Array.isArray(value) ? value : [value]).map(String)
     return { kind: 'references', paths: paths.map((path) => ({ path, exists: fs.existsSync(path) })) }
@@ -145,6 +154,8 @@ export function shownLines(shown: Shown): string[] {
       return cleanLines(shown.inspected).split('\n')
     case 'tensor':
       return tensorLines(shown.tensor)
+    case 'frame':
+      return frameLines(shown.frame)
     case 'files':
       return columns(shown.files.map(({ role, bytes }) => [clean(role), size(bytes)]))
     case 'references':
@@ -202,6 +213,10 @@ export function shownJson(shown: Shown): Record<string, unknown> {
         kind: 'tensor',
         tensor: { ...rest, min: plain[0], max: plain[1], mean: plain[2], std: plain[3], first: first.map(plainNumber) },
       }
+    }
+    case 'frame': {
+      const { rows, columns, head } = shown.frame
+      return { kind: 'frame', rows: rows ?? null, columns, head }
     }
     default:
       return { ...shown }

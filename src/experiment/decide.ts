@@ -4,14 +4,15 @@ import { cacherByName } from '../artifact/registry.js'
 import { DeclarationError, nearest } from '../errors.js'
 import { type Identified, identity, Verbatim } from '../identity/canonical.js'
 import { type AnyConfigClass, isConfig } from '../identity/config.js'
-import { ownCopies } from '../identity/copies.js'
 import type { Digest } from '../identity/digest.js'
 import { type Key, stageKey } from '../identity/key.js'
-import { type ParamsIdentity, paramsIdentity, plainIdentity } from '../identity/params.js'
+import { type ParamsIdentity, paramsIdentity } from '../identity/params.js'
 import type { StageContext } from './context.js'
 import { type StageInput, type StageRecord, valueInput } from './record.js'
+import { type Over, recordsInput } from './records.js'
 import { classFields, ownFields } from './self.js'
 import type { Annotated } from './types.js'
+import { type DeclaredParams, visibleParams } from './visible.js'
 
 /** The user's function. */
 export type Body = (record: StageContext<Annotated>, inputs: Annotated) => unknown
@@ -30,7 +31,7 @@ export interface StageSpec {
   readonly name: string
   readonly version: string
   /** Undefined: the record's whole set. */
-  readonly params: { readonly config: AnyConfigClass; readonly fields: readonly string[] } | undefined
+  readonly params: DeclaredParams | undefined
   readonly inputs: readonly string[]
   readonly outputs: ReadonlyMap<string, OutputPlan>
   /** Number of outputs in the positional form; undefined in the object form. */
@@ -43,6 +44,8 @@ export interface StageSpec {
   readonly source: { readonly sha256: Digest; readonly tag: string }
   /** The object whose method it is: its fields count. `lineage`: a hash of the classes below the one that declares the method. */
   readonly self: { readonly object: object; readonly lineage: string | undefined } | undefined
+  /** Of an aggregate: what it reads of each record. Undefined for a stage. */
+  readonly over?: Over
 }
 
 /** What a run of a stage was decided on. */
@@ -57,9 +60,19 @@ export interface Plan {
 }
 
 /** Everything that makes the key, and the key. */
-export async function decide(record: StageRecord, spec: StageSpec, given: Record<string, unknown>): Promise<Plan> {
-  const { visible, methods, ...declared } = await paramsOf(record, spec)
+export async function decide(
+  record: StageRecord,
+  spec: StageSpec,
+  given: Record<string, unknown>,
+  over: readonly StageRecord[] | undefined,
+): Promise<Plan> {
+  const { visible, methods, ...declared } = await visibleParams(record, spec.name, spec.params)
   const inputs = inputsOf(record, spec, given)
+  if (spec.over !== undefined) {
+    const { input, params } = await recordsInput(spec.name, spec.over, over ?? [])
+    inputs.set('records', input)
+    declared.params = { ...declared.params, ...params(declared.params) }
+  }
   const self = spec.self === undefined ? undefined : await selfInput(spec.self)
   if (self?.input !== undefined) inputs.set('this', self.input)
   const params = self?.params === undefined ? declared.params : joined(declared.params, self.params)
@@ -77,36 +90,6 @@ export async function decide(record: StageRecord, spec: StageSpec, given: Record
     ...(spec.codeChange === 'recompute' ? { code: spec.source.sha256 } : {}),
   })
   return { key, params, visible, methods, inputs, cachers }
-}
-
-async function paramsOf(record: StageRecord, spec: StageSpec): Promise<Pick<Plan, 'params' | 'visible' | 'methods'>> {
-  const values = record.params as Record<string, unknown> | undefined
-  if (spec.params === undefined && !isConfig(values)) {
-    const visible = ownCopies({ ...(record.params as object | undefined) })
-    return { params: plainIdentity(visible), visible, methods: Object.prototype }
-  }
-  const { config, fields } = spec.params ?? wholeOf((values as object).constructor as unknown as AnyConfigClass)
-  if (!(values instanceof config)) {
-    const is =
-      values === undefined
-        ? 'none'
-        : isConfig(values)
-          ? (values.constructor as { name: string }).name
-          : 'a plain object'
-    throw new DeclarationError(`stage ${spec.name} reads parameters of class ${config.name}, the record has ${is}`, {
-      hint: `run it with new ${config.name}({ … }), or a class that extends it`,
-    })
-  }
-  const all = values as Record<string, unknown>
-  const visible = ownCopies(Object.fromEntries(fields.map((field) => [field, all[field]])))
-  // Of an undeclared class no key says which it is, so its methods are not lent to the body.
-  const isWhole = spec.params !== undefined && fields.length === Object.keys(config.shape).length
-  const methods = isWhole ? (config.prototype as object) : Object.prototype
-  return { params: await paramsIdentity(config.shape, visible, fields), visible, methods }
-}
-
-function wholeOf(config: AnyConfigClass): NonNullable<StageSpec['params']> {
-  return { config, fields: Object.keys(config.shape) }
 }
 
 function inputsOf(record: StageRecord, spec: StageSpec, given: Record<string, unknown>): Map<string, StageInput> {

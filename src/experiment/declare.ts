@@ -67,7 +67,7 @@ export function checkOptions(options: AnyOptions, functionName: string): Omit<Ch
     named: options.name,
     name: name.split('/').pop()!,
     version: checkVersion(options.version ?? '1'),
-    params: params === undefined ? undefined : paramsOf(who, params),
+    params: params === undefined ? undefined : paramsSpec(who, params),
     inputs,
     outputs,
     positional: Array.isArray(options.outputs) ? outputs.size : undefined,
@@ -87,7 +87,8 @@ export function checkMode(who: string, mode: string): void {
   }
 }
 
-function paramsOf(who: string, params: ParamsSpec): { config: AnyConfigClass; fields: readonly string[] } {
+/** Which fields of which class a declaration names. */
+export function paramsSpec(who: string, params: ParamsSpec): { config: AnyConfigClass; fields: readonly string[] } {
   if (isConfigClass(params)) return { config: params, fields: Object.keys(params.shape) }
   const { config, fields } = params as Picked<object>
   if (!isConfigClass(config)) throw new DeclarationError(`${who}: params must be a Config class, or Class.pick(…)`)

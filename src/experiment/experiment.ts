@@ -83,31 +83,51 @@ export class Experiment {
   record(): StageRecord<undefined>
   record<P>(params: P, options?: RunOptions): StageRecord<P>
   record<P>(params?: P, options: RunOptions = {}): StageRecord<P | undefined> {
-    const checked = checkRunOptions(options)
-    const progress = checked.progress ?? this.#options.progress ?? process.env.CURIO_PROGRESS !== '0'
-    return new StageRecord<P | undefined>(this, params, checked, new Reporter(progress))
+    return this.#record(params, checkRunOptions(options), '')
+  }
+
+  #record<P>(params: P, options: RunOptions, label: string): StageRecord<P> {
+    const progress = options.progress ?? this.#options.progress ?? process.env.CURIO_PROGRESS !== '0'
+    return new StageRecord<P>(this, params, options, new Reporter(progress, label))
   }
 
   /**
-   * Runs stages in their order in a new record. A list that cannot run in that order is refused by the compiler, and before anything runs.
+   * Runs stages in their order in a new record; for a list of parameter sets in one record each, set after set, where what they have in
+   * common is done once. Stages that cannot run in that order are refused by the compiler, and before anything runs.
    *
-   * @returns the record, with every output.
+   * @returns the record, with every output; for a list, the records in its order.
    */
+  async run<P, T extends readonly AnyStage[]>(
+    params: readonly P[],
+    stages: readonly [...T] & Runnable<T, P>,
+    options?: RunOptions,
+  ): Promise<StageRecord<P, OutputsOfAll<T> & object>[]>
   async run<P, T extends readonly AnyStage[]>(
     params: P,
     stages: readonly [...T] & Runnable<T, P>,
-    options: RunOptions = {},
-  ): Promise<StageRecord<P, OutputsOfAll<T> & object>> {
-    const specs = (stages as readonly unknown[]).map((one, i) => {
+    options?: RunOptions,
+  ): Promise<StageRecord<P, OutputsOfAll<T> & object>>
+  async run(params: unknown, stages: readonly unknown[], options: RunOptions = {}): Promise<unknown> {
+    const specs = stages.map((one, i) => {
       const spec = specOf(one)
       if (spec === undefined) throw new DeclarationError(`element ${i} of the stages of ${this.name} is not a stage`)
+      if (spec.over !== undefined) {
+        throw new DeclarationError(`${spec.name} is an aggregate, which no single record can run`, {
+          hint: `records = await experiment.run(sets, stages), then ${spec.name}(experiment.record(), records)`,
+        })
+      }
       return spec
     })
     checkOrder(specs)
     checkForced(options.force ?? [], specs)
-    const record = this.record(params, options)
-    for (const spec of specs) await runStage(record, spec)
-    return record as unknown as StageRecord<P, OutputsOfAll<T> & object>
+    // One token for all sets, so that what they share is forced once.
+    const checked = checkRunOptions(options)
+    const sets: readonly unknown[] = Array.isArray(params) ? params : [params]
+    const records = sets.map((set, i) => {
+      return this.#record(set, checked, sets.length > 1 ? `${i + 1}/${sets.length} ` : '')
+    })
+    for (const record of records) for (const spec of specs) await runStage(record, spec)
+    return Array.isArray(params) ? records : records[0]
   }
 }
 

@@ -165,7 +165,7 @@ export class StageRecord<P = unknown, S extends object = object> {
       await confirm()
       return value
     }
-    return { identity: { artifact: digest }, from: handle.key, load, confirm }
+    return { identity: { artifact: digest }, from: handle.key, handle, load, confirm }
   }
 
   #slot(name: string): Slot {
@@ -183,6 +183,10 @@ export interface StageInput {
   readonly identity: InputIdentity
   /** Key of the entry it comes from. */
   readonly from?: string
+  /** Of an artifact. */
+  readonly handle?: Lazy
+  /** What it is made of, for the entry: the inputs of each record of an aggregate. */
+  readonly parts?: readonly (readonly [name: string, input: StageInput])[]
   load(signal?: AbortSignal): Promise<unknown>
   /** After the body has run: throws when what it was given is no longer what was counted. */
   confirm?(stage: string): void | Promise<void>

@@ -25,8 +25,12 @@ export class Reporter {
   readonly #out: NodeJS.WriteStream | undefined
   readonly #warned = new Set<string>()
 
-  constructor(enabled: boolean, out: NodeJS.WriteStream = process.stderr) {
+  readonly #label: string
+
+  /** @param label stands before the name of each stage: which of many parameter sets it is. */
+  constructor(enabled: boolean, label = '', out: NodeJS.WriteStream = process.stderr) {
     this.#out = enabled ? out : undefined
+    this.#label = label
   }
 
   /** Runs `action` as the stage `name`; on a terminal, shows the time it has taken and whom it waits for. */
@@ -44,7 +48,9 @@ export class Reporter {
       if (out?.isTTY !== true) this.#line(name, `${doing} (${event.seconds} s)`)
     }
     const show = (): void => {
-      out?.write(`\r\u001b[K  ${name.padEnd(nameWidth)} ${doing} … ${duration((performance.now() - begin) / 1000)}`)
+      out?.write(
+        `\r\u001b[K  ${this.#label}${name.padEnd(nameWidth)} ${doing} … ${duration((performance.now() - begin) / 1000)}`,
+      )
     }
     const timer = out?.isTTY === true ? setInterval(show, 1000) : undefined
     timer?.unref()
@@ -83,7 +89,7 @@ export class Reporter {
   }
 
   #line(name: string, text: string): void {
-    this.#out?.write(`  ${name.padEnd(nameWidth)} ${text}\n`)
+    this.#out?.write(`  ${this.#label}${name.padEnd(nameWidth)} ${text}\n`)
   }
 }
 

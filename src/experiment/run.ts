@@ -18,6 +18,8 @@ export async function runStage(
   record: StageRecord,
   spec: StageSpec,
   given: Record<string, unknown> = {},
+  /** The records an aggregate is called with. */
+  over?: readonly StageRecord[],
 ): Promise<StageRun> {
   const { mode, token } = modeOf(record, spec)
   const store = await (mode === 'read-only' ? record.experiment.readOnlyStore() : record.store())
@@ -31,7 +33,7 @@ export async function runStage(
     async (started) => {
       for (let round = 0; ; round++) {
         const begin = performance.now()
-        const plan = await decide(record, spec, given)
+        const plan = await decide(record, spec, given, over)
         keyText = plan.key.text
         const result = await execute(store, record, spec, plan, { mode, token, started })
         // An input whose bytes were gone came back different: the decision was about another input.
@@ -65,7 +67,8 @@ async function execute(
     const context = new BodyContext(spec.name, plan.visible, plan.methods, signal, plan.cachers)
     let returned: unknown
     try {
-      returned = await spec.body(context, guarded(spec.name, values, 'inputs'))
+      const inputs = guarded(spec.name, values, 'inputs')
+      returned = await spec.body(context, spec.over === undefined ? inputs : inputs.records)
     } catch (error) {
       context.close()
       throw error
@@ -157,8 +160,9 @@ function describeEntry(
   plan: Plan,
   seconds: number,
 ): ReturnType<Parameters<typeof obtain>[1]['describe']> {
+  const described = [...plan.inputs].flatMap(([name, input]) => [[name, input] as const, ...(input.parts ?? [])])
   const inputs = Object.fromEntries(
-    [...plan.inputs].map(([name, { identity, from }]) => [
+    described.map(([name, { identity, from }]) => [
       name,
       'artifact' in identity
         ? { artifact: identity.artifact, ...(from === undefined ? {} : { from }) }

@@ -161,7 +161,8 @@ export function stage(options: AnyOptions, body?: Body): unknown {
   }
 }
 
-function functionStage(
+/** For `stage` and `aggregate`: what a function with checked options is. */
+export function functionStage(
   checked: Omit<Checked, 'source'>,
   body: Body,
   at: DeclaredAt | undefined,
@@ -187,10 +188,24 @@ function checkRecord(name: string, record: unknown): void {
   })
 }
 
+/** @param more inputs given at the call; to an aggregate, its records. */
+async function start(record: unknown, spec: StageSpec, more: object | undefined): Promise<void> {
+  checkRecord(spec.name, record)
+  if (spec.over === undefined) {
+    await runStage(record as StageRecord, spec, (more ?? {}) as Record<string, unknown>)
+    return
+  }
+  if (!Array.isArray(more)) {
+    throw new DeclarationError(`aggregate ${spec.name} takes a record of its own and a list of records`, {
+      hint: `${spec.name}(experiment.record(), await experiment.run([…parameter sets], [ …stages ]))`,
+    })
+  }
+  await runStage(record as StageRecord, spec, {}, more as StageRecord[])
+}
+
 function asStage(spec: StageSpec): Stage<unknown, object, object> {
-  const run = async (record: StageRecord, inputs?: object): Promise<StageRecord> => {
-    checkRecord(spec.name, record)
-    await runStage(record, spec, (inputs ?? {}) as Record<string, unknown>)
+  const run = async (record: StageRecord, more?: object): Promise<StageRecord> => {
+    await start(record, spec, more)
     return record
   }
   Object.defineProperty(run, 'name', { value: spec.name })
@@ -210,7 +225,13 @@ export function specOf(value: unknown): StageSpec | undefined {
 
 const methods = new WeakMap<object, (self: object) => StageSpec>()
 
-function decorate(checked: Omit<Checked, 'source'>, method: Body, member: string, at: DeclaredAt | undefined): Body {
+/** For `stage` and `aggregate`: what a method with checked options becomes. */
+export function decorate(
+  checked: Omit<Checked, 'source'>,
+  method: Body,
+  member: string,
+  at: DeclaredAt | undefined,
+): Body {
   const source = sourceOf(method)
   const hidden = privateField(method)
   const declared = new Map<string, object>()
@@ -234,10 +255,10 @@ function decorate(checked: Omit<Checked, 'source'>, method: Body, member: string
     const lineage = lineageOf(self, wrapped, member)
     return { ...checked, id, source, body: method.bind(self) as Body, self: { object: self, lineage } }
   }
-  const wrapped = async function (this: object, record: StageContext<unknown>, inputs?: object): Promise<unknown> {
+  const wrapped = async function (this: object, record: StageContext<unknown>, more?: object): Promise<unknown> {
     checkRecord(member, record)
     const spec = specFor(this)
-    await runStage(record as unknown as StageRecord, spec, (inputs ?? {}) as Record<string, unknown>)
+    await start(record, spec, more)
     const target = record as unknown as StageRecord<unknown, Record<string, unknown>>
     const values: Record<string, unknown> = {}
     for (const name of spec.outputs.keys()) {

@@ -13,7 +13,7 @@ export interface ParamsIdentity {
   readonly params: Record<string, string>
   readonly ignored: Record<string, string>
   /** Defaults of the fields that were dropped for being equal to them, dotted. */
-  readonly defaults: Record<string, string>
+  defaults: Record<string, string>
   /** What the uid shows, by field. */
   readonly labels: Record<string, string>
   /** Input files, as they were when their content was read. */
@@ -31,19 +31,24 @@ export function fields(shape: Readonly<Record<string, z.ZodType | AnyConfigClass
  * Identity of the named fields of a configuration. Dropped: ignored fields, and values equal to today's default. Required fields
  * stay, and null is a value. Input files count by content.
  *
+ * @param undeclared nobody said which class the values are of: then nothing is dropped, for another class may have other defaults.
  * @throws {NotEncodableError} with the field's path.
  */
 export async function paramsIdentity(
   shape: AnyConfigClass['shape'],
   values: Readonly<Record<string, unknown>>,
   names: readonly string[],
+  undeclared = false,
 ): Promise<ParamsIdentity> {
   const out: ParamsIdentity = { key: {}, params: {}, ignored: {}, defaults: {}, labels: {}, files: [] }
   const schemas = fields(shape)
   for (const name of [...names].sort(byCodeUnit)) {
     const text = await fieldText(schemas[name]!, values[name], name, out)
+    if (undeclared && !isIgnored(schemas[name]!)) {
+      out.key[name] = await textOf(schemas[name]!, values[name], name, { ...out, files: [] })
+      out.defaults = {}
+    } else if (text !== undefined) out.key[name] = text
     if (text === undefined) continue
-    out.key[name] = text
     out.labels[name] = label(values[name], text)
   }
   return out

@@ -113,6 +113,11 @@ describe('JsonCacher', () => {
       const twice = JsonCacher({ schema: z.object({ accuracy: z.number().transform((n) => n * 2) }) })
       await expect(store.load('fits', twice)).rejects.toMatchObject({ code: 'ERR_CACHER_LOAD' })
       expect(await store.has('default')).toBe(false)
+      const inPlace = z.any().transform((value: { accuracy: number }) => Object.assign(value, { accuracy: 100 }))
+      await expect(store.load('fits', JsonCacher({ schema: inPlace }))).rejects.toThrow(/the schema changes value/)
+      const ordered = z.strictObject({ b: z.number(), a: z.number() })
+      await store.save('order', JsonCacher, { a: 1, b: 2 })
+      expect(Object.keys((await store.load('order', JsonCacher({ schema: ordered }))) as object)).toEqual(['a', 'b'])
     })
 
     it('that is no zod schema is refused at once', () => {

@@ -44,7 +44,7 @@ beforeAll(() => {
   fs.mkdirSync(path.join(project, 'node_modules/@types'), { recursive: true })
   // The package as it is built and published, not its sources.
   fs.symlinkSync(root, path.join(project, 'node_modules/curio'))
-  for (const name of ['zod', '@types/node', 'typescript']) {
+  for (const name of ['zod', 'apache-arrow', '@types/node', 'typescript']) {
     fs.symlinkSync(path.join(root, 'node_modules', name), path.join(project, 'node_modules', name))
   }
 })

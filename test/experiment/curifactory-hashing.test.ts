@@ -1,12 +1,16 @@
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
-import { Config, type Identified, identity, ignored, stage } from '../../src/index.js'
+import { type AnyConfigClass, Config, type Identified, identity, ignored, stage } from '../../src/index.js'
 import { NumberCacher, newStore, quiet } from './helpers.js'
 
-/** The key a stage that reads all of it has for a configuration; the stage is declared once for all classes. */
-const any = stage({ outputs: { n: NumberCacher }, name: 'hashing' }, async () => ({ n: 1 }))
+/** A stage of one name that reads all of a configuration, whatever its class. */
+const reading = (params: object) =>
+  stage({ params: params.constructor as AnyConfigClass, outputs: { n: NumberCacher }, name: 'hashing' }, async () => ({
+    n: 1,
+  }))
+
 async function keyOf(params: object): Promise<string> {
-  const record = await (await quiet()).run(params, [any])
+  const record = await reading(params)((await quiet()).record(params))
   return record.stages[0]!.key
 }
 
@@ -66,7 +70,8 @@ describe('curifactory, section 2: hashing', () => {
       workers: ignored(z.object({ n: z.int() }).default({ n: 4 })),
     }) {}
     const store = await newStore()
-    const record = await (await quiet(store)).run(new Outer({ b: 5, inner: { gpu: 1 } }), [any])
+    const params = new Outer({ b: 5, inner: { gpu: 1 } })
+    const record = await reading(params)((await quiet(store)).record(params))
     const entry = await store.entry(record.stages[0]!.key)
     expect(entry).toMatchObject({
       params: { a: '1', b: '5', 'inner.x': '3' },

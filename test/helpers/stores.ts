@@ -1,9 +1,9 @@
 import * as fs from 'node:fs'
 import { type Digest, sha256 } from '../../src/identity/digest.js'
 import { type Key, nameKey, stageKey } from '../../src/identity/key.js'
+import type { FolderBlobsOptions } from '../../src/store/blob-files.js'
 import { type Artifact, artifactDigest, type Entry } from '../../src/store/entry.js'
 import { StoreEvents } from '../../src/store/events.js'
-import type { FolderBlobsOptions } from '../../src/store/blob-files.js'
 import { FolderBlobs } from '../../src/store/folder-blobs.js'
 import { EntryStore, type StoreOptions } from '../../src/store/store.js'
 

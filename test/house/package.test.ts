@@ -80,6 +80,7 @@ describe('the package', () => {
         "StoreOpenError",
         "UndeclaredInputError",
         "UnknownCacherError",
+        "aggregate",
         "callable",
         "canonical",
         "identity",
@@ -99,10 +100,18 @@ describe('the package', () => {
     `)
     expect(Object.keys(cachers).sort()).toMatchInlineSnapshot(`
       [
+        "ArrowCacher",
         "BytesCacher",
+        "CsvCacher",
+        "DirectoryCacher",
         "FileReferenceCacher",
+        "FrameCacher",
         "JsonCacher",
+        "JsonFrameCacher",
         "MsgpackCacher",
+        "NotebookCacher",
+        "ParquetCacher",
+        "SafetensorsCacher",
         "TensorCacher",
         "TextCacher",
         "registerClass",

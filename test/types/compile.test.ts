@@ -29,7 +29,7 @@ beforeAll(async () => {
   }
   const packageJson = fs.readFileSync(path.join(root, 'package.json'), 'utf8')
   write('node_modules/curio/package.json', packageJson)
-  for (const name of ['zod', '@types/node', 'undici-types', 'vega-datasets']) {
+  for (const name of ['zod', 'apache-arrow', '@types/node', 'undici-types', 'vega-datasets']) {
     fs.mkdirSync(path.dirname(path.join(project, 'node_modules', name)), { recursive: true })
     fs.symlinkSync(path.join(root, 'node_modules', name), path.join(project, 'node_modules', name))
   }

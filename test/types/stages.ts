@@ -3,6 +3,7 @@ import { expectTypeOf } from 'vitest'
 import { z } from 'zod'
 import { JsonCacher, MsgpackCacher, TensorCacher, TextCacher } from '../../cachers/index.js'
 import {
+  aggregate,
   Codec,
   Config,
   type Experiment,
@@ -157,3 +158,20 @@ export async function byName(): Promise<void> {
   // @ts-expect-error rows has no default
   await maybe(experiment.record(params))
 }
+
+const over = aggregate(
+  { each: Params.pick('lr'), inputs: [load], outputs: { table: JsonCacher<number[]> } },
+  async (_record, records) => {
+    expectTypeOf(records[0]!.params).toEqualTypeOf<Readonly<Pick<Params, 'lr'>>>()
+    expectTypeOf(await records[0]!.get('count')).toEqualTypeOf<number>()
+    // @ts-expect-error no such input
+    records[0]!.get('nothing')
+    return { table: [1] }
+  },
+)
+// @ts-expect-error an aggregate is called with records; it cannot run in a list of stages
+experiment.run(params, [load, over])
+// @ts-expect-error records of another class
+over({} as StageRecord, [{} as StageRecord<Other>])
+expectTypeOf(experiment.run([params, params], [load])).resolves.toExtend<StageRecord<Params>[]>()
+expectTypeOf(over({} as StageRecord, []).then((made) => made.get('table'))).resolves.toEqualTypeOf<number[]>()

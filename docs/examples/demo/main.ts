@@ -4,7 +4,7 @@
 import * as path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Experiment, type StageRun, Store } from 'curio'
-import { Params, pipeline } from './pipeline.js'
+import { compare, Params, pipeline } from './pipeline.js'
 
 const flights = fileURLToPath(new URL('../../../node_modules/vega-datasets/data/flights-20k.json', import.meta.url))
 const folder = process.env.CURIO_STORE ?? '.curio'
@@ -21,7 +21,7 @@ async function pass(title: string, sets: readonly Params[]): Promise<StageRun[]>
   say(`\n${title}`)
   const [began, reads] = [performance.now(), readsBefore()]
   const runs: StageRun[] = []
-  for (const params of sets) runs.push(...(await experiment.run(params, pipeline)).stages)
+  for (const record of await experiment.run(sets, pipeline)) runs.push(...record.stages)
   const computed = runs.filter((run) => run.how !== 'loaded')
   const loaded = runs.filter((run) => run.how === 'loaded')
   const saved = loaded.reduce((sum, run) => sum + run.savedSeconds, 0)
@@ -41,21 +41,19 @@ await pass('3. maxDelay 600 → 700: cleaning runs again, comes out the same, an
   new Params({ flights, epochs: 300, maxDelay: 700 }),
 ])
 
-const [one, two] = [
-  await experiment.run(patient, pipeline, { progress: false }),
-  await experiment.run(hasty, pipeline, { progress: false }),
-]
+const quiet = { progress: false }
+const records = await experiment.run([patient, hasty], pipeline, quiet)
+const summary = await compare(experiment.record(undefined, quiet), records)
 say('\nWhat came out')
-for (const [name, record] of [
-  ['300 epochs', one],
-  ['60 epochs', two],
-] as const) {
-  const metrics = await record.get('metrics')
-  console.log(`${name}: accuracy ${metrics.accuracy.toFixed(3)}, log loss ${metrics.logLoss.toFixed(3)}`)
+for (const row of await summary.get('table')) {
+  console.log(`${row.epochs} epochs: accuracy ${row.accuracy.toFixed(3)}, log loss ${row.logLoss.toFixed(3)}`)
 }
+const one = records[0]!
 const relative = (file: string): string => path.relative(process.cwd(), file)
 say('\nWhere to look')
 say(`  picture   ${relative(one.lazy('picture').path)}`)
+say(`  flights   ${relative(one.lazy('flights').path)}   (pandas.read_parquet reads it)`)
 say(`  features  ${relative(one.lazy('airportFeatures').path)}   (numpy.load reads it)`)
+say(`  table     ${relative(summary.lazy('table').path)}   (of all parameter sets)`)
 say(`  sidecar   ${relative(one.lazy('metrics').path).replace(/\.json$/, '.meta.json')}`)
 say(`  all       npx curio ls --store ${relative(store.folder) || '.'}     (after npm run build)`)

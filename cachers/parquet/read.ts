@@ -122,18 +122,15 @@ async function batchesOf(
     }
     // The thread is not to wait while batches are taken apart here.
     const coming = Array.from({ length: ahead }, ask)
-    try {
-      for (let bytes = await coming.shift(); bytes !== undefined; bytes = await coming.shift()) {
-        coming.push(ask())
-        for (const batch of arrow.tableFromIPC(bytes).batches) {
-          rows += batch.numRows
-          batches.push(batch)
-        }
-        if (rows > expected) break
+    for (let bytes = await coming.shift(); bytes !== undefined; bytes = await coming.shift()) {
+      coming.push(ask())
+      for (const batch of arrow.tableFromIPC(bytes).batches) {
+        rows += batch.numRows
+        batches.push(batch)
       }
-    } finally {
-      await Promise.allSettled(coming)
+      if (rows > expected) break
     }
+    await Promise.all(coming)
     if (rows > expected) break
   }
   if (rows !== expected) throw new FrameProblem(`it holds ${rows} rows where its footer says ${expected}`)

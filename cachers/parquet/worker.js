@@ -22,6 +22,9 @@ let file
 /** @type {ReadableStreamDefaultReader<any> | undefined} */
 let reader
 
+/** How many row groups are asked for at once. */
+const concurrency = 4
+
 /** As much of a Blob as parquet-wasm uses. Its bytes are here, or lie with the caller. */
 class Bytes {
   /** @param {number} start @param {number} end @param {Uint8Array | undefined} whole */
@@ -64,6 +67,7 @@ const methods = {
   async read({ columns, batchSize, group, offset, limit }) {
     const stream = await file?.stream({
       batchSize,
+      concurrency,
       ...(columns && { columns: [...columns] }),
       ...(group !== undefined && { rowGroups: [group] }),
       ...(offset !== undefined && { offset }),

@@ -10,10 +10,10 @@ import { borrow, inThread } from './threads.js'
 import { unified } from './unified.js'
 
 /** Rows in a row group. */
-const groupRows = 2 ** 18
+const groupRows = 2 ** 17
 const leastRows = 1024
 /** About how large a row group may be in memory: it is read at once. */
-const groupBytes = 128 << 20
+const groupBytes = 64 << 20
 /** Bytes before the first message of an Arrow file. */
 const fileStart = 8
 /** Rows by which the size of all is judged. */

@@ -21,11 +21,15 @@ export function checkSize(arrow: Arrow, about: About, fields: readonly Field[], 
   )
 }
 
-/** Rows for one batch: as many as fit into about 64 MiB. The file alone decides, so that it is the same on every machine. */
-export function rowsPerBatch(arrow: Arrow, { rows, groups }: About, { fields }: Schema): number {
+/**
+ * Rows for one batch: as many as fit into about 64 MiB, unless others are asked for. The file alone decides, so that it is the same on
+ * every machine. Never more than the largest row group has, for parquet-wasm takes memory for as many as it is told.
+ */
+export function rowsPerBatch(arrow: Arrow, { rows, groups }: About, { fields }: Schema, asked?: number): number {
   const encoded = groups.reduce((sum, group) => sum + group.bytes, 0) / Math.max(1, rows)
-  const wanted = batchBytes / Math.max(1, leastBytes(arrow, fields), encoded)
-  return 2 ** Math.floor(Math.log2(Math.min(largestBatch, Math.max(leastBatch, wanted))))
+  const wanted = Math.max(leastBatch, batchBytes / Math.max(1, leastBytes(arrow, fields), encoded))
+  const most = asked ?? 2 ** Math.floor(Math.log2(Math.min(largestBatch, wanted)))
+  return groups.reduce((largest, group) => Math.max(largest, Math.min(group.rows, most)), 1)
 }
 
 /** Bytes that a row takes at least, in memory. */

@@ -18,7 +18,7 @@ const statistics = { none: 'None', chunk: 'Chunk', page: 'Page' } as const
 export interface ParquetWriteOptions {
   /** @default 'zstd' */
   readonly compression?: keyof typeof compressions
-  /** Rows in a row group, from 1 to 2³⁰. @default 131,072, and fewer where rows are so wide that a group would have more than 64 MiB */
+  /** Rows in a row group, from 1 to 2³⁰. @default 524,288, and fewer where rows are so wide that a group would have more than 128 MiB */
   readonly rowGroupSize?: number
   /** Whether columns with few different values are written as a dictionary and indices. @default true */
   readonly dictionary?: boolean

@@ -40,7 +40,7 @@ export async function readTable(source: Source, wanted: Wanted): Promise<Table> 
     const [from, to] = wanted.rows === undefined ? [0, about.rows] : bounds(...wanted.rows, about.rows)
     if (!about.isArrow) refuseIntervals(arrow, chosen)
     checkSize(arrow, about, chosen, to - from)
-    const batchSize = wanted.batchSize ?? rowsPerBatch(arrow, about, schema)
+    const batchSize = Math.max(1, Math.min(to - from, rowsPerBatch(arrow, about, schema, wanted.batchSize)))
     const read = async (columns?: readonly string[]): Promise<Table> => {
       const parts = partsOf(about, { batchSize, ...(columns && { columns }) }, from, to)
       const batches = to === from ? [] : await batchesOf(arrow, thread, parts, to - from)

@@ -9,7 +9,7 @@ import type { Answers, Call, Methods, Ready, Reply } from './protocol.js'
 const idleMs = 1000
 /** A thread that holds more than this is ended after its job, in bytes. */
 const keepBelow = 192 << 20
-const atMost = Math.max(1, Math.min(4, availableParallelism()))
+const atMost = Math.max(2, Math.min(4, availableParallelism()))
 
 /** The compiled module of the first thread; the others start faster with it, and with the code that was optimised meanwhile. */
 let module: unknown
@@ -32,7 +32,7 @@ export async function inThread<T>(answers: Answers, job: (thread: Thread) => Pro
   try {
     return await job(thread)
   } finally {
-    await thread.release()
+    thread.release()
   }
 }
 
@@ -46,6 +46,9 @@ export class Thread {
   private readonly waiting = new Map<number, Waiting>()
   private answers: Answers = {}
   private calls = 0
+  private isLarge = false
+  /** How many of the calls that wait are of `close`. */
+  private closing = 0
   private timer: NodeJS.Timeout | undefined
   /** Why it can do nothing more. */
   private ended: FrameProblem | undefined
@@ -67,13 +70,13 @@ export class Thread {
     this.worker.on('error', (error) => this.end(`it stopped: ${messageOf(error)}`))
     this.worker.on('messageerror', (error) => this.end(messageOf(error)))
     this.worker.on('exit', () => this.end('it ended before its job did'))
+    this.worker.unref()
   }
 
   lend(answers: Answers): void {
     clearTimeout(this.timer)
     this.answers = answers
     this.failure = undefined
-    this.worker.ref()
   }
 
   /** Calls a method. Bytes given in `transfer` are gone from here. */
@@ -85,30 +88,39 @@ export class Thread {
     return new Promise((resolve, reject) => {
       if (this.ended !== undefined) return reject(this.ended)
       const call = ++this.calls
+      // Only an answer that somebody waits for keeps the process alive.
+      this.worker.ref()
       this.waiting.set(call, { resolve: resolve as Waiting['resolve'], reject })
       this.worker.postMessage({ call, method, args } satisfies Call, [...transfer])
     })
   }
 
   /** Ends the job. A thread that is large, broken, or left in the middle of its job is ended with it. */
-  async release(isLeft = false): Promise<void> {
+  release(isLeft = false): void {
     this.answers = {}
-    let keep = !isLeft && this.ended === undefined && this.waiting.size === 0
-    if (keep) {
-      const held = await this.call('close', []).catch(() => Number.POSITIVE_INFINITY)
-      keep = held <= keepBelow && this.ended === undefined
-    }
-    if (keep) {
-      this.worker.unref()
+    const isIdle = this.waiting.size === this.closing
+    if (isLeft || !isIdle || this.isLarge || this.ended !== undefined) this.stop()
+    else {
+      void this.close()
       this.timer = setTimeout(() => this.retire(), idleMs).unref()
       idle.push(this)
-    } else this.stop()
+    }
     const next = queue.shift()
     if (next === undefined) running -= 1
     else next()
   }
 
+  /** Lets go of the job's file, before anything the next one asks. */
+  private async close(): Promise<void> {
+    this.closing += 1
+    const held = await this.call('close', []).catch(() => 0)
+    this.closing -= 1
+    this.isLarge = held > keepBelow
+    if (this.isLarge && idle.includes(this)) this.retire()
+  }
+
   private retire(): void {
+    clearTimeout(this.timer)
     idle.splice(idle.indexOf(this), 1)
     this.stop()
   }
@@ -131,6 +143,7 @@ export class Thread {
     else {
       const { resolve, reject } = this.waiting.get(message.reply) ?? {}
       this.waiting.delete(message.reply)
+      if (this.waiting.size === 0) this.worker.unref()
       if (message.error === undefined) {
         resolve?.(message.value as never)
         return

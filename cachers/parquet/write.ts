@@ -10,10 +10,10 @@ import { borrow, inThread } from './threads.js'
 import { unified } from './unified.js'
 
 /** Rows in a row group. */
-const groupRows = 2 ** 17
+const groupRows = 2 ** 19
 const leastRows = 1024
 /** About how large a row group may be in memory: it is read at once. */
-const groupBytes = 64 << 20
+const groupBytes = 128 << 20
 /** Bytes before the first message of an Arrow file. */
 const fileStart = 8
 /** Rows by which the size of all is judged. */
@@ -72,7 +72,7 @@ async function* piecesOf(
     }
     isLeft = false
   } finally {
-    await thread.release(isLeft)
+    thread.release(isLeft)
   }
 }
 
@@ -80,7 +80,9 @@ async function* piecesOf(
 export async function rowsPerGroup(table: Table): Promise<number> {
   if (table.numRows <= leastRows) return groupRows
   const rows = Math.min(sampleRows, table.numRows)
-  const bytes = (await planIpc(table.slice(0, rows))).bytes / rows
+  // Dictionaries are there whatever the number of rows.
+  const [some, one] = [await planIpc(table.slice(0, rows)), await planIpc(table.slice(0, 1))]
+  const bytes = Math.max(1, (some.bytes - one.bytes) / (rows - 1))
   return 2 ** Math.floor(Math.log2(Math.min(groupRows, Math.max(leastRows, groupBytes / bytes))))
 }
 

@@ -44,7 +44,7 @@ function described(): arrow.Table {
 
 /** More rows than a row group has, in three batches that each have a dictionary of their own. */
 export function large(): arrow.Table {
-  const count = 50_000
+  const count = 180_000
   const type = new arrow.Dictionary(new arrow.Utf8(), new arrow.Int32(), 0)
   const batches = [0, 1, 2].flatMap((part) => {
     const words = Array.from({ length: 40 }, (_, i) => `word ${i + part * 20}`)

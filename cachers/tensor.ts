@@ -145,7 +145,8 @@ async function* pieces(...parts: Uint8Array[]): AsyncGenerator<Uint8Array> {
 
 /** Start and end as `Array.prototype.slice` understands them. */
 function bounds(start: number, end: number, length: number): [number, number] {
-  if (!Number.isInteger(start) || !Number.isInteger(end)) {
+  const isOne = (value: number): boolean => Number.isInteger(value) || value === Number.POSITIVE_INFINITY
+  if (!isOne(start) || !isOne(end)) {
     throw new TensorProblem(`a slice from ${start} to ${end} is not one of whole numbers`)
   }
   const from = start < 0 ? Math.max(0, length + start) : Math.min(start, length)

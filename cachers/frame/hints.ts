@@ -9,6 +9,7 @@ interface Definition {
   readonly element?: ZodType
   readonly in?: ZodType
   readonly values?: readonly unknown[]
+  readonly options?: readonly ZodType[]
   readonly shape?: Readonly<Record<string, ZodType>>
 }
 
@@ -40,13 +41,22 @@ export function hintsOf(schema: ZodType): ReadonlyMap<string, Hint> {
 }
 
 function hintOf(schema: ZodType, depth: number): Hint {
-  const { type, element, shape, values } = definition(unwrapped(schema))
+  const { type, element, shape, values, options } = definition(unwrapped(schema))
+  if (options !== undefined && depth <= 8) return hintOfUnion(options, depth)
   const kind = kinds[type === 'literal' ? typeof values?.[0] : type]
   // A schema may name itself.
   if (kind === undefined || depth > 8) return {}
   if (element !== undefined) return { kind, item: hintOf(element, depth + 1) }
   if (shape === undefined) return { kind }
   return { kind, fields: new Map(Object.keys(shape).map((key) => [key, hintOf(shape[key]!, depth + 1)])) }
+}
+
+/** What its members have in common, but for null. */
+function hintOfUnion(options: readonly ZodType[], depth: number): Hint {
+  const members = options.filter((option) => !['null', 'undefined'].includes(definition(option).type))
+  const [first = {}, ...others] = members.map((member) => hintOf(member, depth + 1))
+  if (others.length === 0) return first
+  return first.kind !== undefined && others.every(({ kind }) => kind === first.kind) ? { kind: first.kind } : {}
 }
 
 /** The schema of some columns. Undefined where it cannot be had: of what is no object, and of one whose checks may look at them all. */

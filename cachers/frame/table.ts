@@ -76,7 +76,10 @@ function fromColumns(arrow: Arrow, columns: Record<string, unknown>, hints: Read
   const given = Object.keys(columns).map((name) => [name, columns[name]] as const)
   for (const [name, column] of given) {
     if (Array.isArray(column) || (ArrayBuffer.isView(column) && !(column instanceof DataView))) continue
-    throw new FrameProblem(`its column ${name} is ${kindOf(column)}, not an array`)
+    throw new FrameProblem(
+      `its column ${name} is ${kindOf(column)}, not an array`,
+      'Vectors of apache-arrow make a Table: new Table({ … })',
+    )
   }
   const lengths = given.map(([, column]) => (column as ArrayLike<unknown>).length)
   const length = lengths[0] ?? 0

@@ -95,5 +95,7 @@ function checkChoice(name: string, value: string | undefined, known: readonly st
 
 function checkCount(name: string, value: number | undefined): void {
   if (value === undefined || (Number.isInteger(value) && value >= 1 && value <= largest)) return
-  throw new DeclarationError(`${name} must be a whole number from 1 to ${largest}, not ${String(value)}`)
+  throw new DeclarationError(
+    `${name} must be a whole number from 1 to ${largest}, not ${typeof value === 'string' ? JSON.stringify(value) : String(value)}`,
+  )
 }

@@ -172,5 +172,8 @@ export class Thread {
 
 /** What parquet-wasm says, without the names of its layers. */
 function worded(message: string): string {
-  return message.replace(/^((Parquet error|Arrow|External|Parquet argument error|General): )+/, '')
+  return message.replace(
+    /^((Parquet error|Arrow|External|Parquet argument error|Invalid argument error|General): )+/,
+    '',
+  )
 }

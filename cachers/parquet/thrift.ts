@@ -10,6 +10,7 @@ const deepest = 32
 
 /** Fields of `FileMetaData` and `SchemaElement`, and the number of the physical type. */
 const schemaField = 2
+const rowsField = 3
 const typeField = 1
 const childrenField = 5
 const int96 = 3
@@ -36,6 +37,20 @@ export function oldTimestamps(footer: Uint8Array): boolean[] {
     break
   }
   return leaves
+}
+
+/** How many rows a file has, by the footer in its last bytes. Undefined when they do not hold a whole one. */
+export function rowsAtEnd(bytes: Uint8Array): number | undefined {
+  const end = bytes.byteLength - 8
+  if (end < 0 || Buffer.from(bytes.subarray(end + 4)).toString('latin1') !== 'PAR1') return undefined
+  const size = new DataView(bytes.buffer, bytes.byteOffset + end, 4).getUint32(0, true)
+  if (size > end) return undefined
+  const reader = new Compact(bytes.subarray(end - size, end))
+  for (const { id, kind } of reader.fields()) {
+    if (id === rowsField) return reader.integer()
+    reader.skip(kind)
+  }
+  return undefined
 }
 
 class Compact {

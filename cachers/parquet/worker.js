@@ -22,6 +22,9 @@ let file
 /** @type {ReadableStreamDefaultReader<any> | undefined} */
 let reader
 
+/** Why there are no more rows to write, if not for their end: parquet-wasm ends the file there as if they were all. @type {unknown} */
+let broken
+
 /** How many row groups are asked for at once. */
 const concurrency = 4
 
@@ -85,22 +88,31 @@ const methods = {
   async write(settings) {
     /** @type {parquet.RecordBatch[]} */
     let batches = []
+    broken = undefined
     const source = new ReadableStream(
       {
         async pull(controller) {
-          while (batches.length === 0) {
-            const bytes = await call('table', [])
-            if (bytes === undefined) return controller.close()
-            const table = parquet.Table.fromIPCStream(bytes)
-            batches = table.recordBatches()
-            table.free()
+          try {
+            while (batches.length === 0) {
+              const bytes = await call('table', [])
+              if (bytes === undefined) return controller.close()
+              const table = parquet.Table.fromIPCStream(bytes)
+              batches = table.recordBatches()
+              table.free()
+            }
+            controller.enqueue(batches.shift())
+          } catch (error) {
+            broken = error ?? new Error('no more rows')
+            throw error
           }
-          controller.enqueue(batches.shift())
         },
       },
       { highWaterMark: 0 },
     )
-    reader = (await parquet.transformParquetStream(source, properties(settings))).getReader()
+    const made = await parquet.transformParquetStream(source, properties(settings)).catch((error) => {
+      throw broken ?? error
+    })
+    reader = made.getReader()
   },
 
   /** @type {(schema: Uint8Array, settings: import('./protocol.js').WriteSettings) => Uint8Array} */
@@ -109,12 +121,15 @@ const methods = {
   },
 
   async piece() {
-    return (await reader?.read())?.value
+    const value = (await reader?.read())?.value
+    if (broken !== undefined) throw broken
+    return value
   },
 
   close() {
     reader?.cancel().catch(() => undefined)
     reader = undefined
+    broken = undefined
     file?.free()
     file = undefined
     return /** @type {any} */ (parquet.wasmMemory()).buffer.byteLength

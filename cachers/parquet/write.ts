@@ -7,6 +7,7 @@ import { planIpc } from '../frame/write.js'
 import { type ParquetWriteOptions, settingsOf } from './options.js'
 import { inMilliseconds } from './seconds.js'
 import { borrow, inThread } from './threads.js'
+import { rowsAtEnd } from './thrift.js'
 import { unified } from './unified.js'
 
 /** Rows in a row group. */
@@ -63,14 +64,22 @@ async function* piecesOf(
     },
   })
   let isLeft = true
+  let last: Uint8Array | undefined
   try {
     await thread.call('write', [settingsOf(options, rows)])
     for (;;) {
       const piece = await thread.call('piece', [])
       if (piece === undefined) break
-      yield piece
+      if (last !== undefined) yield last
+      last = piece
     }
     isLeft = false
+    // parquet-wasm keeps to itself what goes wrong while it writes.
+    const there = last === undefined ? undefined : rowsAtEnd(last)
+    if (there !== table.numRows) {
+      throw new FrameProblem(`parquet-wasm wrote ${there ?? 'none'} of its ${table.numRows} rows`)
+    }
+    yield last!
   } finally {
     thread.release(isLeft)
   }

@@ -39,9 +39,15 @@ export function isText(type: DataType): boolean {
   return id === typeIds.utf8 || id === typeIds.largeUtf8 || id === typeIds.utf8View
 }
 
+/** Columns of type Null hold nothing else, whatever apache-arrow writes into their fields. */
+export function mayBeNull({ type, nullable }: Field): boolean {
+  return nullable || (type.typeId as number) === typeIds.null
+}
+
 /** How to get at the cells of a column, batch by batch. Nulls where the field rules them out are errors. */
 export function cellsOf(field: Field, style: Style): (data: Data) => Cell {
-  const { type, nullable } = field
+  const { type } = field
+  const nullable = mayBeNull(field)
   const open = (type.typeId as number) === typeIds.null ? () => () => undefined : valid(type, style)
   return (data) => {
     const cell = open(data)

@@ -3,7 +3,7 @@ import type { Table } from 'apache-arrow'
 import { type FieldJson, schemaOf } from '../frame/fields.js'
 import { type Arrow, step } from '../frame/infer.js'
 import { FrameProblem } from '../frame/problem.js'
-import { isText } from './cells.js'
+import { isText, mayBeNull } from './cells.js'
 import { columnOf } from './columns.js'
 import { csvTypes } from './csv-types.js'
 import { type Block, blocksOf, plain, Scanner, withQuotes } from './scan.js'
@@ -56,11 +56,11 @@ export function readCsv(
   const fields = known.map((field, i): FieldJson => field ?? { name: names[i]!, type: open[i]! })
   const schema = schemaOf(fields, arrow)
 
-  const columns = schema.fields.map(({ name, type, nullable }) => ({
-    name,
-    nullable,
-    column: columnOf(arrow, type),
-    isText: isText(type),
+  const columns = schema.fields.map((field) => ({
+    name: field.name,
+    nullable: mayBeNull(field),
+    column: columnOf(arrow, field.type),
+    isText: isText(field.type),
   }))
   const lengths: number[] = []
   let rows = 0

@@ -3,6 +3,7 @@ import type { DataType, Field, Table } from 'apache-arrow'
 import { type FieldJson, schemaOf, type TypeParts, typeIds } from '../frame/fields.js'
 import { type Arrow, step } from '../frame/infer.js'
 import { FrameProblem } from '../frame/problem.js'
+import { mayBeNull } from './cells.js'
 import type { Column } from './column.js'
 import { Nested } from './columns.js'
 import { closeList, closeObject, colon, JsonInput, openList, openObject, type TokenKind } from './json-input.js'
@@ -143,7 +144,9 @@ function members(column: Nested, fields: readonly Field[], isComplete: boolean):
 }
 
 /** Reads the next value of a field. */
-function reader(column: Column, { type, nullable }: Field): Read {
+function reader(column: Column, field: Field): Read {
+  const { type } = field
+  const nullable = mayBeNull(field)
   const nested = column instanceof Nested ? nestedReader(column, type) : undefined
   const add = adder(column, type)
   return (input) => {

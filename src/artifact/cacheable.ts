@@ -162,7 +162,14 @@ export abstract class Cacheable<Loaded = unknown, Saved = Loaded> {
     } catch (cause) {
       throw new CacherError(cacherIdentity(this).name, 'load', `the sidecar ${file} is not JSON`, { cause })
     }
-    const { extra } = this.about
+    const { cacher, extra } = this.about
+    const { name } = cacherIdentity(this)
+    if (typeof cacher === 'string' && cacher !== name) {
+      this.about = undefined
+      throw new CacherError(name, 'load', `the sidecar ${file} is one of a ${cacher} file`, {
+        hint: 'give files that differ only by their extension names of their own',
+      })
+    }
     if (extra !== null && typeof extra === 'object') this.extraMetadata = { ...(extra as Record<string, Json>) }
     return this.about
   }
@@ -256,7 +263,9 @@ export abstract class Codec<Loaded = unknown, Saved = Loaded> extends Cacheable<
     try {
       const { size } = await handle.stat()
       const bytes = Buffer.allocUnsafeSlow(size)
-      const got = await io.readBlock(handle, bytes, 0)
+      const got = await io.readBlock(handle, bytes, 0).catch((error) => {
+        throw io.ioError('read', file, error)
+      })
       return await attempt(this, 'load', () => this.decode(got === size ? bytes : bytes.subarray(0, got)))
     } finally {
       await handle.close()

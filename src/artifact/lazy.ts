@@ -1,5 +1,6 @@
 import * as fs from 'node:fs'
 import * as path from 'node:path'
+import { inspect } from 'node:util'
 import { CacherError, CurioError, DeclarationError, NotFoundError } from '../errors.js'
 import { identity } from '../identity/canonical.js'
 import type { Digest } from '../identity/digest.js'
@@ -114,17 +115,19 @@ export class ArtifactHandle<T> implements Lazy<T> {
     })
   }
 
-  slice(start: number, end: number): Promise<T> {
+  async slice(start: number, end: number): Promise<T> {
+    checkRange('slice', start, end)
     return this.#part({ rows: [start, end] })
   }
 
-  rows(start: number, end: number, columns?: readonly string[]): Promise<T> {
+  async rows(start: number, end: number, columns?: readonly string[]): Promise<T> {
+    checkRange('rows', start, end)
+    if (columns !== undefined) checkNames('rows', columns)
     return this.#part({ rows: [start, end], ...(columns === undefined ? {} : { columns }) })
   }
 
   async columns(names: readonly string[]): Promise<T> {
-    if (!Array.isArray(names))
-      throw new DeclarationError('columns takes a list of names', { hint: "columns(['a', 'b'])" })
+    checkNames('columns', names)
     return this.#part({ columns: names })
   }
 
@@ -166,7 +169,8 @@ export class ArtifactHandle<T> implements Lazy<T> {
 
   /** The bytes are those that were stored, and still the cacher cannot read them: it, or what wrote them, has a fault. */
   #unreadable(error: CurioError): CacherError {
-    const reason = error.message.split('\n')[0]!.replace(/^.*? cannot load: /, '')
+    const told = error.message.split('\n')[0]!.replace(/^.*? cannot load: /, '')
+    const reason = told.startsWith(`${this.name}: `) ? told.slice(this.name.length + 2) : told
     return new CacherError(this.cacher, 'load', `${this.name} of ${this.key}: ${reason}`, {
       cause: error.cause ?? error,
       hint:
@@ -217,6 +221,23 @@ export class ArtifactHandle<T> implements Lazy<T> {
       hint: 'they were evicted, or found damaged and set aside: run the stage again',
     })
   }
+}
+
+function checkRange(method: string, start: unknown, end: unknown): void {
+  const isOne = (value: unknown): boolean => Number.isInteger(value) || value === Number.POSITIVE_INFINITY
+  if (isOne(start) && isOne(end)) return
+  throw new DeclarationError(`${method} takes two whole numbers, not ${inspect(start)} and ${inspect(end)}`, {
+    hint: `${method}(0, 10), or ${method}(10, Infinity) for all from the tenth`,
+  })
+}
+
+function checkNames(method: string, names: readonly string[]): void {
+  if (!Array.isArray(names) || !names.every((name) => typeof name === 'string')) {
+    const hint = method === 'rows' ? "rows(0, 10, ['a', 'b'])" : "columns(['a', 'b'])"
+    throw new DeclarationError(`${method} takes a list of names`, { hint })
+  }
+  const twice = names.find((name, i) => names.indexOf(name) < i)
+  if (twice !== undefined) throw new DeclarationError(`${method} is asked for ${twice} twice`)
 }
 
 /** The folder that an artifact without a main file is. Further files of a stage have none of their own. */

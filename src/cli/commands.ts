@@ -75,7 +75,7 @@ export const commands: readonly CommandHelp[] = [
     usage: 'cat <key>[#artifact]',
     summary: 'print a value',
     about: [
-      'JSON and text as they are, a tensor as its type, shape and statistics, msgpack values as Node prints objects, bytes as a hex dump of their beginning. Every byte is checked before it is shown, and control characters are written out.',
+      'JSON and text as they are, a frame as its columns, its number of rows and the first of them, a tensor as its type, shape and statistics, msgpack values as Node prints objects, bytes as a hex dump of their beginning. Every byte is checked before it is shown, and control characters are written out.',
       'Where a key has several artifacts and none is named, all are printed under headings, those of more than 1 MiB as a line.',
       keyHelp,
     ],

@@ -13,8 +13,7 @@ export interface FrameTable {
 }
 
 export interface FrameSummary {
-  /** Undefined: only the head was read. */
-  readonly rows: number | undefined
+  readonly rows: number
   readonly columns: readonly { readonly name: string; readonly type: string; readonly nullable: boolean }[]
   /** Values of the first rows, column by column. */
   readonly head: readonly (readonly unknown[])[]
@@ -27,31 +26,45 @@ export function isFrame(value: unknown): value is FrameTable {
   return typeof numRows === 'number' && Array.isArray(schema?.fields) && typeof getChildAt === 'function'
 }
 
-/** @param whole false: the table holds only the first rows. */
-export function summaryOf(table: FrameTable, whole: boolean): FrameSummary {
+/** @param rows of the whole frame, of which the table may hold only the first. */
+export function summaryOf(table: FrameTable, rows: number): FrameSummary {
   const shown = Math.min(table.numRows, headRows)
   return {
-    rows: whole ? table.numRows : undefined,
+    rows,
     columns: table.schema.fields.map(({ name, type, nullable }) => ({ name, type: String(type), nullable })),
     head: table.schema.fields.map(({ type }, i) => {
       const column = table.getChildAt(i)
-      return Array.from({ length: shown }, (_, row) => plain(column?.get(row), String(type)))
+      return Array.from({ length: shown }, (_, row) => plain(column?.get(row), type))
     }),
   }
 }
 
 /** A cell as JSON has it. */
-function plain(value: unknown, type: string): unknown {
+function plain(value: unknown, dataType: unknown): unknown {
+  const type = String(dataType)
   if (value === null || value === undefined || typeof value === 'boolean' || typeof value === 'string') {
     return value ?? null
   }
   if (typeof value === 'number' && /^(Timestamp|Date)/.test(type)) return dateText(value, type)
   if (typeof value === 'number') return Number.isFinite(value) ? value : String(value)
   if (typeof value === 'bigint') return String(value)
+  if (value instanceof Uint32Array && type.startsWith('Decimal')) {
+    return decimalText(value, (dataType as { readonly scale: number }).scale)
+  }
   if (value instanceof Uint8Array && /Binary/.test(type)) return Buffer.from(value).toString('hex')
   return JSON.parse(
     JSON.stringify(value, (_, part: unknown) => (typeof part === 'bigint' ? String(part) : part)) ?? 'null',
   )
+}
+
+/** A decimal by its words of 32 bits, the least first, in two's complement: apache-arrow prints it without its point. */
+function decimalText(words: Uint32Array, scale: number): string {
+  const unsigned = words.reduceRight((sum, word) => (sum << 32n) | BigInt(word), 0n)
+  const value = BigInt.asIntN(32 * words.length, unsigned)
+  const digits = String(value < 0n ? -value : value).padStart(Math.max(0, scale) + 1, '0')
+  const point = digits.length - scale
+  const text = scale > 0 ? `${digits.slice(0, point)}.${digits.slice(point)}` : digits + '0'.repeat(-scale)
+  return value < 0n ? `-${text}` : text
 }
 
 function dateText(ms: number, type: string): string {
@@ -63,14 +76,14 @@ function dateText(ms: number, type: string): string {
 
 /** As lines for people: the columns, then the head as a table. */
 export function frameLines({ rows, columns: fields, head }: FrameSummary): string[] {
-  const size = `${rows === undefined ? '' : `${count(rows, 'row')}, `}${count(fields.length, 'column')}`
+  const size = `${count(rows, 'row')}, ${count(fields.length, 'column')}`
   const schema = columns(
     fields.map(({ name, type, nullable }) => [`  ${clean(name)}`, clean(type), nullable ? '' : 'not null']),
   )
   const shown = head[0]?.length ?? 0
   if (shown === 0) return [size, ...schema]
   const cells = Array.from({ length: shown }, (_, row) => head.map((column) => cell(column[row])))
-  const more = rows === undefined || rows > shown ? ['…'] : []
+  const more = rows > shown ? ['…'] : []
   return [size, ...schema, '', ...columns([fields.map(({ name }) => cut(clean(name))), ...cells]), ...more]
 }
 

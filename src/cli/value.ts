@@ -58,10 +58,12 @@ export async function showValue(store: EntryStore, entry: Entry, artifact: Artif
   }
   if (handle.bytes > wholeFrame && isCodec(cacher) && cacher.columns !== undefined && cacher.slice !== undefined) {
     const head = await handle.rows(0, headRows)
-    if (isFrame(head)) return { kind: 'frame', frame: summaryOf(head, false) }
+    // Of no column: the footer says how many rows there are.
+    const none = await handle.columns([])
+    if (isFrame(head) && isFrame(none)) return { kind: 'frame', frame: summaryOf(head, none.numRows) }
   }
   const value = await handle.load()
-  if (isFrame(value)) return { kind: 'frame', frame: summaryOf(value, true) }
+  if (isFrame(value)) return { kind: 'frame', frame: summaryOf(value, value.numRows) }
   if (artifact.cacher === 'file-reference') {
     const paths = (Array.isArray(value) ? value : [value]).map(String)
     return { kind: 'references', paths: paths.map((path) => ({ path, exists: fs.existsSync(path) })) }
@@ -216,7 +218,7 @@ export function shownJson(shown: Shown): Record<string, unknown> {
     }
     case 'frame': {
       const { rows, columns, head } = shown.frame
-      return { kind: 'frame', rows: rows ?? null, columns, head }
+      return { kind: 'frame', rows, columns, head }
     }
     default:
       return { ...shown }

@@ -190,11 +190,12 @@ function checkRecord(name: string, record: unknown): void {
 
 /** @param more inputs given at the call; to an aggregate, its records. */
 async function start(record: unknown, spec: StageSpec, more: object | undefined): Promise<void> {
-  checkRecord(spec.name, record)
   if (spec.over === undefined) {
+    checkRecord(spec.name, record)
     await runStage(record as StageRecord, spec, (more ?? {}) as Record<string, unknown>)
     return
   }
+  if (!Array.isArray(record)) checkRecord(spec.name, record)
   if (!Array.isArray(more)) {
     throw new DeclarationError(`aggregate ${spec.name} takes a record of its own and a list of records`, {
       hint: `${spec.name}(experiment.record(), await experiment.run([…parameter sets], [ …stages ]))`,

@@ -1,6 +1,7 @@
 import * as fs from 'node:fs'
 import * as path from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { CsvCacher, JsonFrameCacher } from '../../cachers/index.js'
 import {
   Cacheable,
   type CacherOptions,
@@ -79,6 +80,23 @@ describe('an inline cacher', () => {
     })
     expect(read.extraMetadata).toEqual({ lines: 1 })
     expect(read.metadata).toMatchObject({ provenance: { created: expect.any(String) } })
+  })
+
+  it('refuses the sidecar of another cacher: two files that differ only by their extension share one', async () => {
+    const dir = tempDir()
+    const [csv, json] = [CsvCacher(path.join(dir, 'runs.csv')), JsonFrameCacher(path.join(dir, 'runs.json'))]
+    await csv.save([{ id: 1n }])
+    await csv.saveMetadata()
+    await json.saveMetadata()
+    const error = await failure(CsvCacher(path.join(dir, 'runs.csv')).loadMetadata())
+    expect(error).toMatchObject({ code: 'ERR_CACHER_LOAD', hint: expect.stringContaining('names of their own') })
+    expect(error.message).toMatch(/the sidecar .*runs\.meta\.json is one of a json-frame file/)
+    expect(await JsonFrameCacher(path.join(dir, 'runs.json')).loadMetadata()).toMatchObject({ cacher: 'json-frame' })
+  })
+
+  it('names the folder that lies where its file should', async () => {
+    const dir = tempDir()
+    expect(await failure(Promise.resolve(CsvCacher(dir).load()))).toMatchObject({ code: 'ERR_STORE_IO', path: dir })
   })
 
   it('refuses what is neither path nor options, and an extension that is none', () => {

@@ -1,7 +1,7 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import * as fs from 'node:fs'
 import type { Table } from 'apache-arrow'
-import { Experiment, type LazyHandle, lazy, Store, type StoreEvent, stage } from 'curio'
+import { DeclarationError, Experiment, type LazyHandle, lazy, Store, type StoreEvent, stage } from 'curio'
 import { ArrowCacher, JsonCacher, ParquetCacher, SafetensorsCacher, TensorCacher } from 'curio/cachers'
 import { describe, expect, test } from 'vitest'
 import { tempDir } from '../helpers/temp.js'
@@ -98,6 +98,39 @@ describe('parts of a Lazy', () => {
     await store.save('json', JsonCacher, [1, 2, 3])
     await expect(store.lazy('json').rows(0, 1)).rejects.toThrow(/its format cannot be read in part/)
     await expect(store.lazy('json').columns(['a'])).rejects.toThrow(/its format cannot be read by columns/)
+  })
+
+  test('asked for by what is no range or no list of names are refused, and nobody is told to remove what is stored', async () => {
+    await using dir = tempDir()
+    const store = await Store.open(dir.join('store'))
+    await store.save('frame', ParquetCacher, [{ a: 1 }])
+    await store.save('tensor', TensorCacher, { data: Float32Array.of(1, 2), shape: [2] })
+    const handle = store.lazy<Table>('frame')
+    const asked: readonly [Promise<unknown>, RegExp][] = [
+      [handle.rows(0.5, 1), /^rows takes two whole numbers, not 0\.5 and 1/],
+      [handle.rows(1, undefined as never), /^rows takes two whole numbers, not 1 and undefined/],
+      [store.lazy('tensor').slice('0' as never, 1), /^slice takes two whole numbers, not '0' and 1/],
+      [handle.columns('a' as never), /^columns takes a list of names/],
+      [handle.rows(0, 1, 'a' as never), /^rows takes a list of names/],
+      [handle.columns([1 as never]), /^columns takes a list of names/],
+      [handle.columns(['a', 'a']), /^columns is asked for a twice/],
+    ]
+    for (const [part, message] of asked) {
+      const error = await part.catch((failed: unknown) => failed as DeclarationError)
+      expect(error).toBeInstanceOf(DeclarationError)
+      expect(String((error as DeclarationError).message)).toMatch(message)
+    }
+    expect((await handle.rows(0, Number.POSITIVE_INFINITY)).numRows).toBe(1)
+    expect((await store.lazy('tensor', TensorCacher).slice(1, Number.POSITIVE_INFINITY)).shape).toEqual([1])
+  })
+
+  test('that a cacher refuses are named once', async () => {
+    await using dir = tempDir()
+    const store = await Store.open(dir.join('store'))
+    await store.save('frame', ParquetCacher, [{ a: 1 }])
+    await expect(store.lazy('frame').columns(['b'])).rejects.toThrow(
+      /^parquet cannot load: value of frame: it has no column "b"/,
+    )
   })
 
   test('are computed again where their bytes are gone', async () => {

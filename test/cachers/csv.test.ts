@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url'
 import * as arrow from 'apache-arrow'
 import { parse } from 'csv-parse/sync'
 import { stringify } from 'csv-stringify/sync'
-import { CsvCacher, type CsvOptions } from 'curio/cachers'
+import { CsvCacher, type CsvOptions, JsonFrameCacher } from 'curio/cachers'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
@@ -321,6 +321,17 @@ describe('what is wrong with a file', () => {
 
   it('bytes that are no UTF-8 are an error', async () => {
     expect(await failure(load(Buffer.from([0x61, 0x0a, 0xff])))).toMatch(/csv cannot load: value: it is not UTF-8 text/)
+  })
+
+  it('a column of type Null holds nulls, whatever its schema says', async () => {
+    await using dir = tempDir()
+    const field = new arrow.Field('a', new arrow.Null(), false)
+    const table = new arrow.Table(new arrow.Schema([field]), { a: arrow.vectorFromArray([null, null]).data[0]! })
+    for (const cacher of [CsvCacher(dir.join('a.csv')), JsonFrameCacher(dir.join('b.json'))]) {
+      await cacher.save(table)
+      const loaded = await cacher.load()
+      expect([loaded.numRows, String(loaded.schema.fields[0]!.type)]).toEqual([2, 'Null'])
+    }
   })
 
   it('a file with other columns than those that were noted is an error', async () => {

@@ -12,6 +12,29 @@ const table = (value: unknown, schema?: z.ZodType): Promise<arrow.Table> => toTa
 const typesOf = ({ schema }: arrow.Table): Record<string, string> =>
   Object.fromEntries(schema.fields.map(({ name, type }) => [name, String(type)]))
 
+describe('a schema of a row', () => {
+  it('types a column of nothing but nulls, whichever way it says that there may be nulls', async () => {
+    const text = z.string()
+    const shape = {
+      nullable: text.nullable(),
+      union: z.union([text, z.null()]),
+      or: z.null().or(text),
+      literals: z.union([z.literal(1), z.literal(2)]).nullable(),
+      texts: z.union([z.array(text), z.null()]),
+      mixed: z.union([text, z.number(), z.null()]),
+    }
+    const row = Object.fromEntries(Object.keys(shape).map((name) => [name, null]))
+    expect(typesOf(await table([row], z.object(shape)))).toEqual({
+      nullable: 'Utf8',
+      union: 'Utf8',
+      or: 'Utf8',
+      literals: 'Float64',
+      texts: 'List<Utf8>',
+      mixed: 'Null',
+    })
+  })
+})
+
 describe('rows and columns', () => {
   const row = {
     n: 1,

@@ -8,6 +8,7 @@ import { compressors } from 'hyparquet-compressors'
 import { afterEach, describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { checkSize } from '../../cachers/parquet/limits.js'
+import { rowsAtEnd } from '../../cachers/parquet/thrift.js'
 import { rowsPerGroup } from '../../cachers/parquet/write.js'
 import { ParquetCacher, type ParquetOptions } from '../../cachers/parquet.js'
 import { Store } from '../../src/artifact/store.js'
@@ -71,6 +72,54 @@ async function failure(action: () => unknown): Promise<CurioError> {
   }
   throw new Error('nothing was wrong')
 }
+
+const notNull = new arrow.Field('q', new arrow.Int32())
+
+/** A table of one column, whatever its field says about nulls. */
+function ofField(field: arrow.Field, values: readonly unknown[]): arrow.Table {
+  const schema = new arrow.Schema([field])
+  const child = arrow.vectorFromArray(values, field.type).data[0]!
+  const struct = new arrow.Struct([field])
+  const data = arrow.makeData({ type: struct, length: values.length, nullCount: 0, children: [child] })
+  return new arrow.Table(schema, [new arrow.RecordBatch(schema, data)])
+}
+
+describe('nulls where the schema of a table rules them out', () => {
+  const of = (type: arrow.DataType, values: readonly unknown[]) => ofField(new arrow.Field('a', type, true), values)
+  const tables: readonly [string, arrow.Table, RegExp][] = [
+    ['a column', ofField(notNull, [1, 2, null, 3]), /'q' is declared as non-nullable but contains null values/],
+    ['members of lists', of(new arrow.List(notNull), [[1], [2], [null]]), /non-nullable child .*'q'/],
+    [
+      'fields of structs',
+      of(new arrow.Struct([notNull]), [{ q: 1 }, { q: null }]),
+      /non-nullable StructArray field "q"/,
+    ],
+  ]
+
+  it.each(tables)(
+    'are an error that names %s, in the first row group and in a later one',
+    async (_what, table, named) => {
+      await expect(bytesOf(table)).rejects.toThrow(named)
+      await expect(bytesOf(table, { rowGroupSize: 1 })).rejects.toThrow(named)
+    },
+  )
+
+  it('and that lie under a null of their parent are none', async () => {
+    expect(await bytesOf(of(new arrow.Struct([notNull]), [{ q: 1 }, null]))).toBeInstanceOf(Uint8Array)
+  })
+})
+
+describe('the rows that a footer tells of', () => {
+  it('are those of the file, and none where the footer is not whole', async () => {
+    const bytes = await bytesOf(arrow.tableFromArrays({ a: Float64Array.from({ length: 5000 }) }), {
+      rowGroupSize: 1024,
+    })
+    expect(rowsAtEnd(bytes)).toBe(5000)
+    expect(rowsAtEnd(bytes.subarray(-50))).toBeUndefined()
+    expect(rowsAtEnd(bytes.subarray(0, -1))).toBeUndefined()
+    expect(rowsAtEnd(new Uint8Array())).toBeUndefined()
+  })
+})
 
 describe('parts of a Parquet file', () => {
   const table = sensors(40_000)

@@ -1,5 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { CsvCacher, NotebookCacher, ParquetCacher, SafetensorsCacher } from '../../cachers/index.js'
+import {
+  ArrowCacher,
+  CsvCacher,
+  JsonFrameCacher,
+  NotebookCacher,
+  ParquetCacher,
+  SafetensorsCacher,
+} from '../../cachers/index.js'
 import type { Store } from '../../src/artifact/store.js'
 import { Place } from './helpers.js'
 
@@ -42,6 +49,23 @@ describe('curio on frames', () => {
     expect(artifact).toMatchObject({ kind: 'frame', rows: 12, cacher: 'parquet' })
     expect((artifact!.columns as { name: string }[]).map(({ name }) => name)).toEqual(['name', 'when', 'large', 'list'])
     expect((artifact!.head as unknown[][])[2]!.slice(0, 2)).toEqual(['100000000000000000', '100000000000000001'])
+  })
+
+  it('cat of decimals has their points, signs and zeros', async () => {
+    const values = { a: ['1.50', '-0.05', null], b: ['12', '0', '-7'] }
+    const types = { a: 'decimal256(50, 2)', b: 'decimal128(10, 0)' }
+    await store.save('decimals', JsonFrameCacher({ types }), values)
+    const { out } = await place.curio('cat', 'decimals', '--json')
+    const [artifact] = (JSON.parse(out) as { artifacts: Record<string, unknown>[] }).artifacts
+    expect(artifact!.head).toEqual([values.a, values.b])
+  })
+
+  it('cat of a frame that is not read whole says how many rows it has all the same', async () => {
+    const noise = Float64Array.from({ length: 2_200_000 }, Math.random)
+    for (const [name, cacher] of Object.entries({ arrow: ArrowCacher, parquet: ParquetCacher })) {
+      await store.save(`large/${name}`, cacher, { noise })
+      expect((await place.curio('cat', `large/${name}`)).out).toMatch(/^2200000 rows, 1 column\n/)
+    }
   })
 
   it('show says what a frame holds', async () => {

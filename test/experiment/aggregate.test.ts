@@ -119,6 +119,11 @@ describe('curifactory, section 2: aggregates', () => {
     await expect((compare as unknown as (record: unknown) => Promise<unknown>)(experiment.record())).rejects.toThrow(
       /^aggregate compare takes a record of its own and a list of records/,
     )
+    const alone = await (compare as unknown as (records: unknown) => Promise<unknown>)([]).catch((error) => error)
+    expect(alone).toBeInstanceOf(DeclarationError)
+    expect((alone as DeclarationError).message).toMatch(
+      /^aggregate compare takes a record of its own and a list of records[\s\S]*compare\(experiment\.record\(\), /,
+    )
     await expect(compare(experiment.record(), [1] as never)).rejects.toThrow(/element 0 is none/)
     await expect(experiment.run(new Params({}), [load, train, compare] as never)).rejects.toThrow(
       /compare is an aggregate, which no single record can run/,

@@ -42,14 +42,21 @@ export async function readRange(
   return bad ?? into
 }
 
-/** Runs of whole chunks that cover the range, a block or one chunk each. */
-function* chunkGroups(info: BlobInfo, start: number, end: number): Generator<ChunkGroup> {
+/**
+ * Runs of whole chunks that cover the range: a block or one chunk each. A chunk of which only a part was asked for is one by itself, so that
+ * all others are read to where they go.
+ */
+function* chunkGroups({ bytes, chunk }: BlobInfo, start: number, end: number): Generator<ChunkGroup> {
   if (start === end) return
-  const per = Math.max(1, Math.floor(io.block / info.chunk))
-  const last = Math.floor((end - 1) / info.chunk)
-  for (let first = Math.floor(start / info.chunk); first <= last; first += per) {
-    const stop = Math.min(first + per, last + 1)
-    yield { first, from: first * info.chunk, to: Math.min(stop * info.chunk, info.bytes) }
+  const per = Math.max(1, Math.floor(io.block / groupsAtOnce / chunk))
+  const last = Math.floor((end - 1) / chunk)
+  for (let first = Math.floor(start / chunk); first <= last; ) {
+    const isCut = first * chunk < start || Math.min((first + 1) * chunk, bytes) > end
+    const stop = isCut
+      ? first + 1
+      : Math.min(first + per, end === bytes ? last + 1 : Math.max(first + 1, Math.floor(end / chunk)))
+    yield { first, from: first * chunk, to: Math.min(stop * chunk, bytes) }
+    first = stop
   }
 }
 

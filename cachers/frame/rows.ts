@@ -28,7 +28,7 @@ export async function checkRows(table: Table, schema: ZodType, label: string): P
   const issues: string[] = []
   let index = 0
   for (const batch of table.batches) {
-    for (const made of rowsOf(arrow, batch)) {
+    for (const made of batchRows(arrow, batch)) {
       const row = prune === undefined ? made : (prune(made) as Row)
       const parsed = parse(row)
       const result = parsed instanceof Promise ? await parsed : parsed
@@ -50,8 +50,19 @@ export async function checkRows(table: Table, schema: ZodType, label: string): P
   if (issues.length > 0) throw new FrameProblem(issues.slice(0, shownIssues).join('; '))
 }
 
+/**
+ * Every row of a table as a plain object: timestamps are `Date`, int64 `bigint`, lists arrays, structs objects, nulls null. What it gives can be
+ * changed, and saved as a frame again.
+ */
+export async function rowsOf<Row extends object = Record<string, unknown>>(table: Table): Promise<Row[]> {
+  const arrow = await import('apache-arrow')
+  const rows: unknown[] = []
+  for (const batch of table.batches) for (const row of batchRows(arrow, batch)) rows.push(row)
+  return rows as Row[]
+}
+
 /** Every row of a batch as a plain object, nulls as null. */
-export function* rowsOf(arrow: Arrow, batch: RecordBatch): Generator<Row> {
+export function* batchRows(arrow: Arrow, batch: RecordBatch): Generator<Row> {
   const read = getter(arrow, batch.data)
   for (let i = 0; i < batch.numRows; i++) yield read(i) as Row
 }

@@ -2,7 +2,7 @@ import { exportCopy } from '../artifact/export.js'
 import { type Computed, type Mode, obtain } from '../artifact/once.js'
 import { provenance } from '../artifact/provenance.js'
 import type { Store } from '../artifact/store.js'
-import { DefaultChangedError, StageOutputError } from '../errors.js'
+import { DefaultChangedError, noteComputing, StageOutputError } from '../errors.js'
 import { unchanged } from '../identity/files.js'
 import type { Entry } from '../store/entry.js'
 import { BodyContext, guarded } from './context.js'
@@ -27,7 +27,7 @@ export async function runStage(
   const { signal } = record.runOptions
   signal?.throwIfAborted()
   let keyText = ''
-  const run = await reporter.during(
+  const running = reporter.during(
     spec.name,
     () => keyText,
     async (started) => {
@@ -46,6 +46,10 @@ export async function runStage(
       }
     },
   )
+  const run = await running.catch((error: unknown) => {
+    noteComputing(error, `stage ${spec.name}${keyText === '' ? '' : `, ${keyText}`}`)
+    throw error
+  })
   record.stages.push(run)
   reporter.finished(run)
   return run

@@ -1,7 +1,7 @@
 /** Arrow columns of every type, and tables as values that tests can compare. */
 import assert from 'node:assert/strict'
 import * as arrow from 'apache-arrow'
-import { rowsOf } from '../../cachers/frame/rows.js'
+import { batchRows } from '../../cachers/frame/rows.js'
 
 const { vectorFromArray } = arrow
 const field = (name: string, type: arrow.DataType, nullable = true): arrow.Field =>
@@ -160,7 +160,7 @@ export function everyType(...lengths: number[]): arrow.Table {
 }
 
 export function rows(table: arrow.Table): object[] {
-  return table.batches.flatMap((batch) => [...rowsOf(arrow, batch)])
+  return table.batches.flatMap((batch) => [...batchRows(arrow, batch)])
 }
 
 export function describeSchema({ fields, metadata }: arrow.Schema): unknown {

@@ -3,7 +3,7 @@ import * as arrow from 'apache-arrow'
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { ArrowCacher } from '../../cachers/arrow.js'
-import { checkRows } from '../../cachers/frame/rows.js'
+import { checkRows, rowsOf } from '../../cachers/frame/rows.js'
 import { toTable } from '../../cachers/frame/table.js'
 import { CurioError, DeclarationError } from '../../src/errors.js'
 import { describeSchema, everyType, ofEachType, rows, sameTable, tableOf } from './arrow-types.js'
@@ -307,5 +307,20 @@ describe('schemas', () => {
     const negative = rows(tableOf({ decimal: all.decimal! }))[1]
     expect(negative).toEqual({ decimal: '-0.05' })
     expect(describeSchema(everyType().schema)).toEqual(describeSchema(tableOf(ofEachType()).schema))
+  })
+})
+
+describe('rowsOf', () => {
+  it('gives plain rows of a table, which can be changed and saved again as the same types', async () => {
+    const when = new Date('2024-05-01T10:00:00Z')
+    const rows = [
+      { id: 1n, when, tags: ['a', null], at: { x: 1, y: 2 }, none: null as string | null },
+      { id: 2n, when, tags: [], at: { x: 3, y: 4 }, none: 'b' },
+    ]
+    const made = await table(rows)
+    const again = await rowsOf(made)
+    expect(again).toEqual(rows)
+    const kept = await table(again)
+    expect(typesOf(kept)).toEqual(typesOf(made))
   })
 })

@@ -85,7 +85,8 @@ describe('a run over a list of parameter sets', () => {
       if (params.lr === 2) throw new RangeError('not two')
       return { n: params.lr }
     })
-    await expect(experiment.run(sets(1, 2, 3), [picky])).rejects.toThrow('not two')
+    const failure: unknown = await experiment.run(sets(1, 2, 3), [picky]).catch((error: unknown) => error)
+    expect(failure).toMatchObject({ message: 'not two', computing: expect.stringMatching(/^stage picky, .*lr=2/) })
     expect(await (await experiment.run(sets(1)[0]!, [picky])).get('n')).toBe(1)
     expect(ran).toBe(2)
   })

@@ -259,12 +259,6 @@ export class StageOutputError extends CurioError {
   }
 }
 
-/** Says on an error itself what was being computed when it was thrown: it is shown with it. The innermost stays. */
-export function noteComputing(error: unknown, what: string): void {
-  if (typeof error !== 'object' || error === null || !Object.isExtensible(error) || 'computing' in error) return
-  Object.defineProperty(error, 'computing', { value: what, enumerable: true, configurable: true, writable: true })
-}
-
 /** The nearest of `known` to `given` by edit distance, for "did you mean"; undefined when none is near. */
 export function nearest(given: string, known: readonly string[]): string | undefined {
   const flat = (text: string) => text.toLowerCase().replace(/[_-]/g, '')

@@ -115,6 +115,7 @@ describe('the package', () => {
         "TensorCacher",
         "TextCacher",
         "registerClass",
+        "rowsOf",
       ]
     `)
   })

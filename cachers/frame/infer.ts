@@ -50,6 +50,7 @@ const typed = {
 /** What 32-bit offsets reach. */
 const offsetLimit = 2 ** 31 - 1
 const int64Limit = 2n ** 63n
+const nanBits = 0x7ff8_0000_0000_0000n
 
 /** A column of any values, null and undefined among them; or of a typed array, which keeps its type. */
 export function inferred(arrow: Arrow, values: Values, where: Where, hint: Hint = {}): Data {
@@ -60,7 +61,7 @@ export function inferred(arrow: Arrow, values: Values, where: Where, hint: Hint 
   const props = { length, ...validity(values) }
   switch (kind) {
     case 'number':
-      return arrow.makeData({ type: new arrow.Float64(), ...props, data: Float64Array.from(values, numberOf) })
+      return arrow.makeData({ type: new arrow.Float64(), ...props, data: doubles(values) })
     case 'boolean':
       return arrow.makeData({ type: new arrow.Bool(), ...props, data: bits(values, (value) => value === true) })
     case 'bigint':
@@ -170,8 +171,12 @@ function elements(arrow: Arrow, view: ArrayBufferView, length: number): Data {
   return arrow.makeData({ type, length, nullCount: 0, data } as never)
 }
 
-function numberOf(value: unknown): number {
-  return (value as number | null | undefined) ?? 0
+/** Every NaN with the same bits, for which ones a calculation leaves is up to the processor. */
+function doubles(values: Values): Float64Array {
+  const data = Float64Array.from(values, (value) => (value as number | null | undefined) ?? 0)
+  const bits = new BigUint64Array(data.buffer)
+  for (let i = 0; i < data.length; i++) if (Number.isNaN(data[i]!)) bits[i] = nanBits
+  return data
 }
 
 /** A bit for each value, least significant first. */

@@ -1,6 +1,6 @@
 /** Columns of JavaScript values as Arrow data. The type follows from the kind of the values alone, never from what they are. */
 import type { Data, Field } from 'apache-arrow'
-import { kindOf } from '../common.js'
+import { kindOf, oneNaN } from '../common.js'
 import { FrameProblem } from './problem.js'
 
 export type Arrow = typeof import('apache-arrow')
@@ -50,7 +50,6 @@ const typed = {
 /** What 32-bit offsets reach. */
 const offsetLimit = 2 ** 31 - 1
 const int64Limit = 2n ** 63n
-const nanBits = 0x7ff8_0000_0000_0000n
 
 /** A column of any values, null and undefined among them; or of a typed array, which keeps its type. */
 export function inferred(arrow: Arrow, values: Values, where: Where, hint: Hint = {}): Data {
@@ -171,11 +170,9 @@ function elements(arrow: Arrow, view: ArrayBufferView, length: number): Data {
   return arrow.makeData({ type, length, nullCount: 0, data } as never)
 }
 
-/** Every NaN with the same bits, for which ones a calculation leaves is up to the processor. */
 function doubles(values: Values): Float64Array {
   const data = Float64Array.from(values, (value) => (value as number | null | undefined) ?? 0)
-  const bits = new BigUint64Array(data.buffer)
-  for (let i = 0; i < data.length; i++) if (Number.isNaN(data[i]!)) bits[i] = nanBits
+  oneNaN(data)
   return data
 }
 

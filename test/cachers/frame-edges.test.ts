@@ -1,7 +1,14 @@
 import assert from 'node:assert/strict'
 import * as arrow from 'apache-arrow'
 import { describe, expect, it } from 'vitest'
-import { ArrowCacher, CsvCacher, JsonFrameCacher, ParquetCacher } from '../../cachers/index.js'
+import {
+  ArrowCacher,
+  CsvCacher,
+  JsonFrameCacher,
+  ParquetCacher,
+  SafetensorsCacher,
+  TensorCacher,
+} from '../../cachers/index.js'
 import type { ByteSource, Encoded } from '../../src/artifact/cacheable.js'
 
 const field = (name: string, type: arrow.DataType): arrow.Field => new arrow.Field(name, type, true)
@@ -123,8 +130,8 @@ describe('parts of Parquet files', () => {
   })
 })
 
-describe('the same rows give the same bytes', () => {
-  it('whichever of its bits a NaN has', async () => {
+describe('the same numbers give the same bytes', () => {
+  it('whichever bits a NaN has, in rows and in tensors of plain arrays', async () => {
     // What a processor makes of 0 / 0 has a sign, and a NaN written in a program has none.
     const bits = new BigUint64Array([0x7ff8_0000_0000_0000n, 0xfff8_0000_0000_0000n, 0x7ff8_0000_0000_0001n])
     const files: string[] = []
@@ -133,7 +140,9 @@ describe('the same rows give the same bytes', () => {
         { x: nan, list: [1, nan] },
         { x: null, list: null },
       ])
-      files.push((await bytesOf(encoded)).toString('hex'))
+      const tensor = await bytesOf(TensorCacher().encode({ data: [1, nan], shape: [2] }))
+      const named = await bytesOf(SafetensorsCacher().encode({ x: { data: [nan], shape: [1] } }))
+      files.push(Buffer.concat([await bytesOf(encoded), tensor, named]).toString('hex'))
     }
     assert.equal(new Set(files).size, 1)
   })

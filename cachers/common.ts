@@ -49,3 +49,12 @@ function prototypeName(value: object): string | undefined {
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }
+
+/** Gives every NaN the same bits, in place: which ones a calculation leaves is up to the processor. */
+export function oneNaN(numbers: Float32Array | Float64Array): void {
+  const { buffer, byteOffset, length } = numbers
+  const isDouble = numbers instanceof Float64Array
+  const bits = isDouble ? new BigUint64Array(buffer, byteOffset, length) : new Uint32Array(buffer, byteOffset, length)
+  const nan = isDouble ? 0x7ff8_0000_0000_0000n : 0x7fc0_0000
+  for (let i = 0; i < length; i++) if (Number.isNaN(numbers[i]!)) bits[i] = nan
+}

@@ -88,6 +88,12 @@ class Numbering {
 
   #dictionary(field: Field, type: Dictionary, chunks: readonly Data[], path: string): Column {
     const { arrow } = this
+    if (arrow.DataType.isDictionary(type.dictionary)) {
+      throw new FrameProblem(`its column ${path} is a dictionary of dictionaries`, 'make it one of their values')
+    }
+    if ((type.indices as { bitWidth: number }).bitWidth > 32) {
+      throw new FrameProblem(`its column ${path} is a dictionary with ${type.indices} indices`, 'cast them to int32')
+    }
     const id = this.#next++
     const { values, renumber } = unified(arrow, type, chunks, path)
     const inner = this.visit(new arrow.Field(field.name, type.dictionary, true), [values], path)

@@ -1,6 +1,6 @@
 /** Columns of JavaScript values as Arrow data. The type follows from the kind of the values alone, never from what they are. */
 import type { Data, Field } from 'apache-arrow'
-import { kindOf } from '../common.js'
+import { kindOf, oneNaN } from '../common.js'
 import { FrameProblem } from './problem.js'
 
 export type Arrow = typeof import('apache-arrow')
@@ -60,7 +60,7 @@ export function inferred(arrow: Arrow, values: Values, where: Where, hint: Hint 
   const props = { length, ...validity(values) }
   switch (kind) {
     case 'number':
-      return arrow.makeData({ type: new arrow.Float64(), ...props, data: Float64Array.from(values, numberOf) })
+      return arrow.makeData({ type: new arrow.Float64(), ...props, data: doubles(values) })
     case 'boolean':
       return arrow.makeData({ type: new arrow.Bool(), ...props, data: bits(values, (value) => value === true) })
     case 'bigint':
@@ -170,8 +170,10 @@ function elements(arrow: Arrow, view: ArrayBufferView, length: number): Data {
   return arrow.makeData({ type, length, nullCount: 0, data } as never)
 }
 
-function numberOf(value: unknown): number {
-  return (value as number | null | undefined) ?? 0
+function doubles(values: Values): Float64Array {
+  const data = Float64Array.from(values, (value) => (value as number | null | undefined) ?? 0)
+  oneNaN(data)
+  return data
 }
 
 /** A bit for each value, least significant first. */

@@ -10,6 +10,7 @@ import { FrameProblem } from '../frame/problem.js'
 /** Key of a field's metadata under which its type in memory stands. */
 const key = 'curio:type'
 const largest = (2n ** 63n - 1n) / 1000n
+const largestTime = Math.floor((2 ** 31 - 1) / 1000)
 
 /** A type that Parquet does not have, and the one in its place. */
 interface Stand {
@@ -104,11 +105,15 @@ function mapped(arrow: Arrow, table: Table, change: (field: Field) => Change | u
 
 function multiplied(data: Data, name: string): Numbers {
   const values = data.values as unknown as Numbers
-  if (values instanceof Int32Array) return values.map((value) => value * 1000)
-  return values.map((value, i) => {
-    if (value >= -largest && value <= largest) return value * 1000n
-    if (!data.getValid(i)) return 0n
+  const refuse = (value: number | bigint, i: number): void => {
+    if (!data.getValid(i)) return
     throw new FrameProblem(`its column ${JSON.stringify(name)} holds second ${value}, which Parquet cannot`)
+  }
+  if (values instanceof Int32Array) {
+    return values.map((value, i) => (Math.abs(value) <= largestTime ? value * 1000 : (refuse(value, i) ?? 0)))
+  }
+  return values.map((value, i) => {
+    return value >= -largest && value <= largest ? value * 1000n : (refuse(value, i) ?? 0n)
   })
 }
 

@@ -21,9 +21,8 @@ parquet.initSync({ module })
 let file
 /** @type {ReadableStreamDefaultReader<any> | undefined} */
 let reader
-
-/** Why there are no more rows to write, if not for their end: parquet-wasm ends the file there as if they were all. @type {unknown} */
-let broken
+/** Rejects once rows to be written cannot be had: parquet-wasm takes that for their end, or waits for ever. @type {Promise<never> | undefined} */
+let failed
 
 /** How many row groups are asked for at once. */
 const concurrency = 4
@@ -71,7 +70,7 @@ const methods = {
     const stream = await file?.stream({
       batchSize,
       concurrency,
-      ...(columns && { columns: [...columns] }),
+      ...(columns && { columns: columns.flatMap(pathsOf) }),
       ...(group !== undefined && { rowGroups: [group] }),
       ...(offset !== undefined && { offset }),
       ...(limit !== undefined && { limit }),
@@ -88,31 +87,38 @@ const methods = {
   async write(settings) {
     /** @type {parquet.RecordBatch[]} */
     let batches = []
-    broken = undefined
+    /** @type {(error: unknown) => void} */
+    let fail = () => undefined
+    failed = new Promise((_, reject) => {
+      fail = reject
+    })
+    failed.catch(() => undefined)
+    const more = async () => {
+      const bytes = await call('table', [])
+      if (bytes === undefined) return undefined
+      const table = parquet.Table.fromIPCStream(bytes)
+      const found = table.recordBatches()
+      table.free()
+      return found
+    }
     const source = new ReadableStream(
       {
         async pull(controller) {
-          try {
-            while (batches.length === 0) {
-              const bytes = await call('table', [])
-              if (bytes === undefined) return controller.close()
-              const table = parquet.Table.fromIPCStream(bytes)
-              batches = table.recordBatches()
-              table.free()
-            }
-            controller.enqueue(batches.shift())
-          } catch (error) {
-            broken = error ?? new Error('no more rows')
-            throw error
+          while (batches.length === 0) {
+            const found = await more().catch((error) => {
+              fail(error)
+              throw error
+            })
+            if (found === undefined) return controller.close()
+            batches = found
           }
+          controller.enqueue(batches.shift())
         },
       },
       { highWaterMark: 0 },
     )
-    const made = await parquet.transformParquetStream(source, properties(settings)).catch((error) => {
-      throw broken ?? error
-    })
-    reader = made.getReader()
+    const pieces = await Promise.race([failed, parquet.transformParquetStream(source, properties(settings))])
+    reader = pieces.getReader()
   },
 
   /** @type {(schema: Uint8Array, settings: import('./protocol.js').WriteSettings) => Uint8Array} */
@@ -121,19 +127,32 @@ const methods = {
   },
 
   async piece() {
-    const value = (await reader?.read())?.value
-    if (broken !== undefined) throw broken
-    return value
+    return (await Promise.race([failed, reader?.read()]))?.value
   },
 
   close() {
     reader?.cancel().catch(() => undefined)
     reader = undefined
-    broken = undefined
+    failed = undefined
     file?.free()
     file = undefined
     return /** @type {any} */ (parquet.wasmMemory()).buffer.byteLength
   },
+}
+
+/**
+ * What to ask for to get a column. By its name, parquet-wasm finds one with others within it only where that is ASCII; by their paths, always.
+ * @param {string} name
+ */
+function pathsOf(name) {
+  const { length } = Buffer.from(name)
+  if (length === name.length) return [name]
+  const about = file?.metadata()
+  const group = about?.rowGroup(0)
+  const paths = group?.columns().map((column) => column.columnPath()) ?? []
+  group?.free()
+  about?.free()
+  return paths.filter(([first]) => first === name).map((path) => path.join('.'))
 }
 
 /** @param {import('./protocol.js').WriteSettings} settings */

@@ -4,6 +4,7 @@ import type { DataType, Field, Schema, Table } from 'apache-arrow'
 import type { Arrow } from '../frame/infer.js'
 import { FrameProblem } from '../frame/problem.js'
 import { planIpc } from '../frame/write.js'
+import { checkDecimals } from './decimals.js'
 import { type ParquetWriteOptions, settingsOf } from './options.js'
 import { inMilliseconds } from './seconds.js'
 import { borrow, inThread } from './threads.js'
@@ -32,6 +33,7 @@ export async function written(
     return inThread({}, (thread) => thread.call('writeEmpty', [schema, settingsOf(options, groupRows)]))
   }
   if (table.numCols === 0) throw new FrameProblem(`it has ${table.numRows} rows, but no columns`)
+  checkDecimals(arrow, table)
   const whole = inMilliseconds(arrow, unified(arrow, table))
   const rows = options.rowGroupSize ?? (await rowsPerGroup(whole))
   const pieces = piecesOf(whole, options, rows)
@@ -127,10 +129,19 @@ function unwritable(arrow: Arrow, field: Field): DataType | undefined {
   const { type } = field
   const isView = type.typeId === Type.Utf8View || type.typeId === Type.BinaryView
   if (isView || is.isUnion(type) || (is.isInterval(type) && type.unit === IntervalUnit.MONTH_DAY_NANO)) return type
+  if (is.isDictionary(type) && !isReadable(arrow, type.dictionary)) return type
   const children: readonly Field[] = type.children ?? []
+  if (is.isStruct(type) && children.length === 0) return type
   for (const child of children) {
     const found = unwritable(arrow, child)
     if (found !== undefined) return found
   }
   return undefined
+}
+
+/** Of other types, parquet-wasm writes dictionaries that neither it nor others can read. */
+function isReadable({ DataType: is, Precision }: Arrow, type: DataType): boolean {
+  if (is.isFloat(type)) return type.precision !== Precision.HALF
+  const isText = is.isUtf8(type) || is.isLargeUtf8(type) || is.isBinary(type) || is.isLargeBinary(type)
+  return isText || is.isInt(type) || is.isDate(type) || is.isTime(type) || is.isTimestamp(type) || is.isDuration(type)
 }

@@ -1,4 +1,5 @@
 /** What other libraries call a tensor, as elements in the order and the form of a file. */
+import { oneNaN } from '../common.js'
 import { narrow, widen } from './half.js'
 import { gather, reach, rowMajor } from './strides.js'
 import { type DType, itemSize, type Stored, sizeOf, storage, type TensorLike, TensorProblem } from './types.js'
@@ -143,6 +144,7 @@ function converted(data: ArrayLike<unknown>, dtype: DType): Stored {
     ;(to as { [index: number]: number | bigint })[i] = element
     if (dtype === 'float32' && Number.isFinite(element) && !Number.isFinite(to[i] as number)) unfit(data, i, dtype)
   }
+  if (to instanceof Float32Array || to instanceof Float64Array) oneNaN(to)
   return to
 }
 

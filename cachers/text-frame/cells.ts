@@ -92,7 +92,7 @@ function valid(type: DataType, style: Style): (data: Data) => Cell {
     case typeIds.decimal:
       return ({ values }) =>
         (i) =>
-          style.plain(decimalText(values as Uint32Array, (i * bitWidth) / 32, bitWidth / 32, scale))
+          style.plain(decimalText(values as Uint32Array, (i * bitWidth) / 32, bitWidth / 32, { precision, scale }))
     case typeIds.date: {
       if (unit === 0)
         return ({ values }) =>

@@ -1,4 +1,5 @@
 /** Numbers as texts, and back without loss. */
+import { fitsDigits, unscaled } from '../frame/decimals.js'
 import { FrameProblem } from '../frame/problem.js'
 import { narrow, widen } from '../tensor/half.js'
 import { shown } from './moment.js'
@@ -91,10 +92,16 @@ export function readInteger(text: string, least: bigint, most: bigint): bigint {
 }
 
 /** The text of a decimal: little-endian words of two's complement from `start`, `scale` digits of it behind the point. */
-export function decimalText(words: Uint32Array, start: number, size: number, scale: number): string {
-  let number = 0n
-  for (let i = start + size - 1; i >= start; i--) number = (number << 32n) | BigInt(words[i]!)
-  number = BigInt.asIntN(size * 32, number)
+export function decimalText(
+  words: Uint32Array,
+  start: number,
+  size: number,
+  { precision, scale }: { readonly precision: number; readonly scale: number },
+): string {
+  const number = unscaled(words, start, size)
+  if (!fitsDigits(words, start, size, precision)) {
+    throw new FrameProblem(`is ${number}, which has more than ${precision} digits`, 'give it a type of more digits')
+  }
   if (scale <= 0) return String(number * 10n ** BigInt(-scale))
   const digits = String(number < 0n ? -number : number).padStart(scale + 1, '0')
   return `${number < 0n ? '-' : ''}${digits.slice(0, -scale)}.${digits.slice(-scale)}`

@@ -1,7 +1,7 @@
 /**
  * `npm run bench [-- filter] [--json]`: measures what the documentation claims, each claim beside its baseline in the same run.
  *
- * Filters: small, large, decide, frames, import, faults (full size; takes long and runs only when asked for).
+ * Filters: small, large, decide, frames, items, execution, import, pools, faults (full size; takes long and runs only when asked for).
  */
 import { cpus, totalmem } from 'node:os'
 import type { Figure } from './measure.js'
@@ -11,7 +11,10 @@ const benches: Record<string, () => Promise<{ run(): Promise<Figure[]> }>> = {
   large: () => import('./large.js'),
   decide: () => import('./decide.js'),
   frames: () => import('./frames.js'),
+  items: () => import('./items.js'),
+  execution: () => import('./execution.js'),
   import: () => import('./import.js'),
+  pools: () => import('./pools.js'),
 }
 
 const args = process.argv.slice(2)

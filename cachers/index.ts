@@ -12,7 +12,7 @@ export {
 } from './directory.js'
 export { type FilePaths, type FileReference, FileReferenceCacher } from './file-reference.js'
 export type { FrameCacherOf, FrameConstructor, FrameOptions } from './frame/base.js'
-export { rowsOf } from './frame/rows.js'
+export { rowsOf, tableOf } from './frame/rows.js'
 export type { FrameLike } from './frame/table.js'
 export type { ArrowTypeOf, TableOf } from './frame/types.js'
 export { FrameCacher, type FrameCacherOptions, type FrameFormat } from './frame.js'

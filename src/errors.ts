@@ -259,6 +259,70 @@ export class StageOutputError extends CurioError {
   }
 }
 
+/** What the error of a computation was, as it is kept beside its results. */
+export interface ErrorFacts {
+  readonly name: string
+  readonly message: string
+  readonly stack?: string
+  /** `Class.method,version/uid`, and the item. */
+  readonly where: string
+  /** ISO 8601. */
+  readonly when: string
+}
+
+/** The user's code failed when this was computed, here or elsewhere, now or earlier. Its name, message and stack are in `facts` and `cause`. */
+export class CachedError extends CurioError {
+  override readonly code = 'ERR_CACHED'
+  constructor(readonly facts: ErrorFacts) {
+    const cause = new Error(facts.message)
+    cause.name = facts.name
+    if (facts.stack !== undefined) cause.stack = facts.stack
+    super(`${facts.name}: ${facts.message}\n  in ${facts.where}, at ${facts.when}`, {
+      cause,
+      hint: "the error is kept; compute again with mode: 'retry', or clear it",
+    })
+  }
+}
+
+/** A method that computes many items gave back fewer, more, or earlier than it was given. Nothing of that call was kept. */
+export class BatchProtocolError extends CurioError {
+  override readonly code = 'ERR_BATCH_PROTOCOL'
+  constructor(
+    readonly where: string,
+    reason: string,
+  ) {
+    super(`${where} ${reason}`, {
+      hint: 'yield exactly one result for each item, in their order, and not before taking it',
+    })
+  }
+}
+
+/** What a worker or job was asked to do came to nothing, for a reason that is not an error of the user's code. */
+export class JobError extends CurioError {
+  override readonly code = 'ERR_JOB'
+  constructor(
+    readonly where: string,
+    reason: string,
+    readonly details: {
+      readonly id?: string
+      readonly exitCode?: number | undefined
+      readonly signal?: string | undefined
+      readonly stdout?: string
+      readonly stderr?: string
+      /** The last lines of what it wrote to stderr. */
+      readonly lastLines?: string
+      readonly remoteStack?: string
+    } = {},
+    more: ErrorDetails = {},
+  ) {
+    const { id, stderr, lastLines } = details
+    const lines = [`${where}: ${reason}`]
+    if (id !== undefined) lines.push(`  job ${id}${stderr === undefined ? '' : `, its stderr is ${stderr}`}`)
+    if (lastLines !== undefined && lastLines !== '') lines.push(lastLines.replace(/^/gm, '  | '))
+    super(lines.join('\n'), more)
+  }
+}
+
 /** The nearest of `known` to `given` by edit distance, for "did you mean"; undefined when none is near. */
 export function nearest(given: string, known: readonly string[]): string | undefined {
   const flat = (text: string) => text.toLowerCase().replace(/[_-]/g, '')

@@ -27,11 +27,42 @@ export {
   type Encoded,
   type Json,
 } from './artifact/cacheable.js'
+export type { Items, ItemsOptions, SetOptions } from './artifact/items.js'
 export { type ArtifactHandle, isLazy, type Lazy as LazyHandle } from './artifact/lazy.js'
 export type { Mode } from './artifact/once.js'
 export { registerCacher } from './artifact/registry.js'
 export { type LoadOptions, type Saved, type SaveOptions, Store } from './artifact/store.js'
 export * from './errors.js'
+export {
+  type AnyStep,
+  anyStep,
+  Chain,
+  type ChainConstructor,
+  type StepData,
+  type StepLike,
+} from './execution/chain.js'
+export type { MethodOptions } from './execution/decorate.js'
+export type { Results } from './execution/engine.js'
+export { type CurrentJob, currentJob, type Job } from './execution/job.js'
+export type { ItemStatus, Lookup as StepLookup } from './execution/lookup.js'
+export { isMain } from './execution/main.js'
+export { type ItemMap, MapInfra, type MapMethodOptions, map, toArray } from './execution/map.js'
+export type { Cluster, ExecMode, InfraOptions, MapInput, TaskInput } from './execution/options.js'
+export { currentSignal, withSignal } from './execution/signal.js'
+export {
+  register,
+  Step,
+  type StepArguments,
+  type StepClass,
+  type StepInput,
+  type StepMethods,
+  type StepOptions,
+  type StepResult,
+  type StepValue,
+} from './execution/step.js'
+export { stepInfra } from './execution/step-infra.js'
+export { type Task, TaskInfra, type TaskStatus, task } from './execution/task.js'
+export { type WithInfraOptions, withInfra } from './execution/with-infra.js'
 export { type Aggregate, aggregate } from './experiment/aggregate.js'
 export type { StageContext } from './experiment/context.js'
 export { Experiment, type ExperimentOptions, type RunOptions } from './experiment/experiment.js'
@@ -59,7 +90,11 @@ export {
   type Picked,
 } from './identity/config.js'
 export { type Digest, sha256 } from './identity/digest.js'
-export { ignored, inputDir, inputFile } from './identity/marks.js'
+export { type ExportOptions, exported } from './identity/exported.js'
+export { ignored, inputDir, inputFile, secret } from './identity/marks.js'
+export { oneOf, type VariantInput } from './identity/oneof.js'
+export type { PlainData } from './identity/plain.js'
+export { toYaml } from './identity/text.js'
 export type { BlobOptions, BlobSource, BlobStore, ByteRange } from './store/blobs.js'
 export type { BlobInfo } from './store/checksum.js'
 export type { Artifact, ArtifactFile, Entry } from './store/entry.js'

@@ -1,4 +1,5 @@
 import * as kills from './01-kills.js'
+import * as items from './02-items.js'
 import * as powerCut from './03-power-cut.js'
 import * as same from './04-same.js'
 import * as different from './05a-different.js'
@@ -16,6 +17,7 @@ import type { Row } from './harness/row.js'
 
 export const rows: readonly Row[] = [
   { row: '1', title: 'writers killed by SIGKILL', ...kills },
+  { row: '2', title: 'writers of items killed by SIGKILL', ...items },
   { row: '3', title: 'power lost between any two calls (computed)', ...powerCut },
   { row: '4', title: 'one key, same bytes, many processes', ...same },
   { row: '5a', title: 'one key, different bytes, many processes', ...different },

@@ -2,9 +2,12 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { RecordBatch, Table } from 'apache-arrow'
 import type { ZodSafeParseResult, ZodType } from 'zod'
+import { CacherError } from '../../src/errors.js'
 import { definition, unwrapped } from './hints.js'
 import { type Arrow, step } from './infer.js'
 import { FrameProblem } from './problem.js'
+import { type FrameLike, toTable } from './table.js'
+import type { TableOf } from './types.js'
 import { getter } from './values.js'
 
 type Row = Record<string, unknown>
@@ -59,6 +62,24 @@ export async function rowsOf<Row extends object = Record<string, unknown>>(table
   const rows: unknown[] = []
   for (const batch of table.batches) for (const row of batchRows(arrow, batch)) rows.push(row)
   return rows as Row[]
+}
+
+/**
+ * A table of rows, or of anything else that is a frame.
+ *
+ * @param schema a zod schema of a row: types the columns that the values say nothing about.
+ * @throws {CacherError} naming row and column.
+ */
+export async function tableOf<Row extends object>(
+  rows: readonly Row[] | FrameLike,
+  schema?: ZodType<Row>,
+): Promise<TableOf<Row>> {
+  try {
+    return (await toTable(rows as FrameLike, schema)) as TableOf<Row>
+  } catch (error) {
+    if (!(error instanceof FrameProblem)) throw error
+    throw new CacherError('arrow', 'save', error.message, error.hint === undefined ? {} : { hint: error.hint })
+  }
 }
 
 /** Every row of a batch as a plain object, nulls as null. */

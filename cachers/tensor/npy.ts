@@ -87,9 +87,9 @@ export function readHeader(start: Uint8Array, fileSize: number): Header {
   if (offset > start.length) throw new TensorProblem('its header is cut off')
   const from = start[6] === 1 ? 10 : preludeSize
   const text = Buffer.from(start.buffer, start.byteOffset + from, offset - from).toString('latin1')
-  const fields = new Parser(text).dict()
-  const { dtype, bigEndian } = dtypeOf(fields.descr)
-  const { shape, fortranOrder } = fields
+  if (last?.text !== text) last = { text, fields: parsed(text) }
+  const { dtype, bigEndian, fortranOrder } = last.fields
+  const shape = [...last.fields.shape]
   const size = sizeOf(shape)
   const bytes = size * itemSize[dtype]
   if (!Number.isSafeInteger(bytes)) throw new TensorProblem(`its shape ${shapeText(shape)} is larger than any file`)
@@ -99,6 +99,16 @@ export function readHeader(start: Uint8Array, fileSize: number): Header {
     )
   }
   return { dtype, bigEndian, fortranOrder, shape, offset, bytes }
+}
+
+type Fields = Pick<Header, 'dtype' | 'bigEndian' | 'fortranOrder' | 'shape'>
+
+/** Of many small tensors most have the same header. */
+let last: { readonly text: string; readonly fields: Fields } | undefined
+
+function parsed(text: string): Fields {
+  const { descr, fortranOrder, shape } = new Parser(text).dict()
+  return { ...dtypeOf(descr), fortranOrder, shape }
 }
 
 function dtypeOf(descr: string): { dtype: DType; bigEndian: boolean } {

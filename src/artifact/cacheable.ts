@@ -367,3 +367,13 @@ export async function writeInline(file: string, data: Encoded): Promise<void> {
     throw io.errnoOf(error) === undefined ? error : io.ioError('write', file, error)
   }
 }
+
+/** How the cacher of a result counts in its key: `auto` when it is chosen for the value. */
+export function cacherKind(cacher: Cacheable<unknown, unknown> | undefined): readonly [string, unknown] | 'auto' {
+  if (cacher === undefined) return 'auto'
+  const { extension } = cacher.options
+  return [
+    cacherIdentity(cacher).name,
+    { ...cacher.decodingOptions(), ...(extension === undefined ? {} : { extension }) },
+  ]
+}

@@ -12,7 +12,8 @@ export async function chooseCacher(value: unknown): Promise<Cacheable<unknown, u
 
 const tensorKeys = new Set(['data', 'shape', 'dims', 'dtype', 'type', 'stride', 'offset'])
 
-function cacherNameFor(value: unknown): string {
+/** Its name. */
+export function cacherNameFor(value: unknown): string {
   if (typeof value === 'string' && value.isWellFormed()) return 'text'
   if (value instanceof Uint8Array) return 'bytes'
   if (value !== null && typeof value === 'object') {

@@ -29,6 +29,8 @@ export interface Request {
   readonly signal?: AbortSignal | undefined
   /** Looks at a stored entry before it counts as a hit; throws to refuse the run, returns false for a miss. */
   accept?(entry: Entry): boolean
+  /** Told that there is nothing to load, each time that was looked for; throws to end it there. */
+  onMiss?(): void
   /** Computes all outputs. `folder` holds further files for the entry. `cacheable` is asked when all is computed. */
   compute(): Promise<Computed>
   /** What the entry says beside its artifacts. */
@@ -75,6 +77,7 @@ export async function obtain(store: Store, request: Request, recovering = false)
     if (found === 'collision') return undefined
     if (!found.hit) {
       reason = found.reason
+      request.onMiss?.()
       return undefined
     }
     if (mode === 'force' && (token === undefined || found.entry.token !== token)) {

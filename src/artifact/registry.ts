@@ -22,6 +22,8 @@ const builtIn: Readonly<Record<string, Loader>> = {
 }
 
 const registered = new Map<string, CacherClass>()
+/** Those of `builtIn` that were needed: a module that is imported again asks its loader again, such as tsx. */
+const loaded = new Map<string, CacherClass>()
 
 /** Makes a cacher class of your own known by its name, so that `store.load(key)` and `curio cat` can find it. */
 export function registerCacher(Class: CacherClass<unknown, never>): void {
@@ -43,7 +45,11 @@ function sourceOf(Class: CacherClass<unknown, never>): string {
 
 /** The cacher that artifacts of this name were written by. */
 export async function cacherByName(name: string): Promise<Cacheable<unknown, unknown>> {
-  const Class = registered.get(name) ?? (Object.hasOwn(builtIn, name) ? await builtIn[name]!() : undefined)
+  let Class = registered.get(name) ?? loaded.get(name)
+  if (Class === undefined && Object.hasOwn(builtIn, name)) {
+    Class = await builtIn[name]!()
+    loaded.set(name, Class)
+  }
   if (Class === undefined) throw new UnknownCacherError(name, [...Object.keys(builtIn), ...registered.keys()].sort())
   return cacherInstance(Class)
 }

@@ -1,4 +1,4 @@
-import { CurioError, DeclarationError, NotFoundError, ReadOnlyError } from '../errors.js'
+import { CurioError, DeclarationError, NotFoundError, ReadOnlyError, refuseUnknown } from '../errors.js'
 import type { Digest } from '../identity/digest.js'
 import { nameKey } from '../identity/key.js'
 import { keyPath } from '../identity/path.js'
@@ -6,6 +6,7 @@ import type { Artifact, ArtifactFile, Entry } from '../store/entry.js'
 import { type Committed, EntryStore, type StoreOptions } from '../store/store.js'
 import { sidecar } from '../store/views.js'
 import { type Cacheable, type CacherSpec, cacherIdentity, cacherInstance, isCacherSpec, isStream } from './cacheable.js'
+import { Items, type ItemsOptions } from './items.js'
 import { ArtifactHandle, type Lazy } from './lazy.js'
 import { pack } from './pack.js'
 import { provenance } from './provenance.js'
@@ -133,6 +134,19 @@ export class Store extends EntryStore {
     const artifact = pick(found.entry, name)
     const instance = cacher === undefined ? undefined : checked(cacher as CacherSpec, artifact)
     return new ArtifactHandle<Loaded>({ artifact, blobs: this.blobs }, found.entry, { store: this, cacher: instance })
+  }
+
+  /**
+   * Many small results under keys of their own, below one key: like a Map that lies in the store, a few files however many there are.
+   *
+   * @param space a key, as `save` takes.
+   */
+  items<T = unknown>(space: string, options: ItemsOptions<T> = {}): Items<T> {
+    refuseUnknown('store.items', options, ['cacher'])
+    if (options.cacher !== undefined && !isCacherSpec(options.cacher)) {
+      throw new DeclarationError(`store.items('${space}', { cacher }) needs a cacher class or instance`)
+    }
+    return new Items<T>(this, this.itemSpace(space), options)
   }
 
   /** Whether everything stored under a key is there to be loaded. Reads the entry, looks at the blobs. */

@@ -6,6 +6,7 @@ import type { BlobStore } from '../store/blobs.js'
 import { type Artifact, type ArtifactFile, parseList } from '../store/entry.js'
 import { FolderBlobs } from '../store/folder-blobs.js'
 import { attempt, type Cacheable, type Codec, isCodec, type Json } from './cacheable.js'
+import { jsonCopy } from './json.js'
 import { scratch } from './scratch.js'
 
 /** Blobs of an artifact and how to find out more about them. */
@@ -50,7 +51,7 @@ export async function unpack(
   const files = await filesOf(packed)
   if (isCodec(cacher)) {
     const used = placedCodec(cacher, artifact.name)
-    used.extraMetadata = structuredClone(artifact.extra) as Record<string, Json>
+    used.extraMetadata = jsonCopy(artifact.extra) as Record<string, Json>
     const bytes = await blobs.read(mainFile(artifact, files), undefined, signal === undefined ? {} : { signal })
     if (bytes === undefined) throw gone(artifact)
     return attempt(used, 'load', () => used.decode(bytes))
@@ -60,7 +61,7 @@ export async function unpack(
   try {
     await layOut(packed, files, staging)
     const used = cacher.placedAt(staging, artifact.name, about)
-    used.extraMetadata = structuredClone(artifact.extra) as Record<string, Json>
+    used.extraMetadata = jsonCopy(artifact.extra) as Record<string, Json>
     const value = await attempt(used, 'load', () => used.load())
     keeps = cacher.keepsFiles
     return value
@@ -87,7 +88,7 @@ export async function unpackPart(
     const what = rows === undefined ? 'by columns' : 'in part'
     throw new CacherError(artifact.cacher, 'load', `its format cannot be read ${what}`, { hint: 'load() it whole' })
   }
-  codec.extraMetadata = structuredClone(artifact.extra) as Record<string, Json>
+  codec.extraMetadata = jsonCopy(artifact.extra) as Record<string, Json>
   const file = mainFile(artifact, await filesOf(packed))
   const read = async (from: number, to: number): Promise<Uint8Array> => {
     const bytes = await blobs.read(file, { start: from, end: to })

@@ -78,9 +78,23 @@ export async function presence(store: EntryStore, artifacts: readonly Artifact[]
   return { state: missing.length === 0 ? 'complete' : there === 0 ? 'evicted' : 'incomplete', missing }
 }
 
-/** Total bytes of an entry's artifacts, whether they are there or not. */
-export function bytesOf(entry: Entry): number {
-  return entry.artifacts.reduce((sum, artifact) => sum + artifact.bytes, 0)
+/** Total bytes of an entry's artifacts, whether they are there or not, and of the segments of its items. */
+export function bytesOf(store: EntryStore, entry: Entry): number {
+  const artifacts = entry.artifacts.reduce((sum, artifact) => sum + artifact.bytes, 0)
+  return artifacts + (hasItems(entry) ? segmentBytes(path.join(store.dirOf(entry.key), 'items')) : 0)
+}
+
+/** Whether an entry says what a folder of items is of. */
+export function hasItems(entry: Entry): boolean {
+  return entry.provenance.items === true
+}
+
+function segmentBytes(dir: string): number {
+  let bytes = 0
+  for (const { name } of readDir(dir)) {
+    bytes += fs.lstatSync(path.join(dir, name), { throwIfNoEntry: false })?.size ?? 0
+  }
+  return bytes
 }
 
 /** Milliseconds since the epoch at which an entry says it was made; undefined when it does not say. */

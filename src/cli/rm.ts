@@ -39,7 +39,7 @@ export async function rm({ args, out, open }: Context): Promise<number> {
     bytes: freed,
     yours: { files: own.length, bytes: own.reduce((sum, file) => sum + file.bytes, 0), removed: all! },
   }
-  const say = (verb: string): void => printPlan(out, planned, plan, verb)
+  const say = (verb: string): void => printPlan(store, out, planned, plan, verb)
 
   if (dry) {
     if (out.json) out.document({ store: store.folder, ...plan, done: false })
@@ -106,12 +106,20 @@ interface Plan {
   readonly yours: { readonly files: number; readonly bytes: number; readonly removed: boolean }
 }
 
-function printPlan(out: Output, planned: readonly Planned[], { evict, bytes, yours }: Plan, verb: string): void {
+function printPlan(
+  store: EntryStore,
+  out: Output,
+  planned: readonly Planned[],
+  { evict, bytes, yours }: Plan,
+  verb: string,
+): void {
   const what = evict ? 'the bytes of ' : ''
   out.line(`${verb} ${what}${count(planned.length, 'entry', 'entries')}, which frees ${size(bytes)}`)
   out.lines(
     columns(
-      planned.slice(0, shownEntries).map(({ entry }) => [`  ${size(bytesOf(entry)).padStart(8)}`, clean(entry.key)]),
+      planned
+        .slice(0, shownEntries)
+        .map(({ entry }) => [`  ${size(bytesOf(store, entry)).padStart(8)}`, clean(entry.key)]),
     ),
   )
   if (planned.length > shownEntries) out.line(`  … and ${planned.length - shownEntries} more`)

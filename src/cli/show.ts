@@ -110,7 +110,10 @@ function print({ out, now, cwd }: Context, about: About): void {
     found.state === 'complete'
       ? out.paint('green', 'complete')
       : out.paint('yellow', `${found.state}: ${count(missing, 'file is', 'files are')} gone`)
-  head.push(['state', `${state}, ${size(bytesOf(entry))}${at === undefined ? '' : `, made ${span(now - at)} ago`}`])
+  head.push([
+    'state',
+    `${state}, ${size(bytesOf(about.store, entry))}${at === undefined ? '' : `, made ${span(now - at)} ago`}`,
+  ])
   head.push(['folder', clean(nice(about.dir, cwd))])
   if (entry.code !== undefined) head.push(['code', `${entry.code.sha256.slice(0, 16)} (${clean(entry.code.tag)})`])
   if (entry.token !== undefined) head.push(['forced', `by run ${clean(entry.token)}`])

@@ -27,6 +27,11 @@ const kinds: Readonly<Record<Problem['kind'], readonly [one: string, many: strin
     'artifacts that are not what their entries say',
     'curio rm the entry',
   ],
+  'item-damaged': [
+    'folder with damaged items',
+    'folders with damaged items',
+    'their items are computed again when they are asked for',
+  ],
   temporary: ['file left by a killed writer', 'files left by killed writers', 'curio verify --repair removes it'],
 }
 

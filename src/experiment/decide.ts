@@ -1,4 +1,4 @@
-import { type Cacheable, cacherIdentity } from '../artifact/cacheable.js'
+import { type Cacheable, cacherKind } from '../artifact/cacheable.js'
 import type { Mode } from '../artifact/once.js'
 import { cacherByName } from '../artifact/registry.js'
 import { DeclarationError, nearest } from '../errors.js'
@@ -86,7 +86,7 @@ export async function decide(
     params: params.key,
     labels: params.labels,
     inputs: Object.fromEntries([...inputs].map(([name, { identity }]) => [name, identity])),
-    outputs: outputKinds(cachers),
+    outputs: Object.fromEntries([...cachers].map(([name, cacher]) => [name, cacherKind(cacher)])),
     ...(spec.codeChange === 'recompute' ? { code: spec.source.sha256 } : {}),
   })
   return { key, params, visible, methods, inputs, cachers }
@@ -146,19 +146,4 @@ function joined(params: ParamsIdentity, self: ParamsIdentity): ParamsIdentity {
     defaults: { ...params.defaults, ...named(self.defaults) },
     files: [...params.files, ...self.files],
   }
-}
-
-function outputKinds(cachers: Plan['cachers']): Record<string, readonly [string, unknown] | 'auto'> {
-  const kinds: Record<string, readonly [string, unknown] | 'auto'> = {}
-  for (const [name, cacher] of cachers) {
-    kinds[name] =
-      cacher === undefined
-        ? 'auto'
-        : [cacherIdentity(cacher).name, { ...cacher.decodingOptions(), ...extensionOf(cacher) }]
-  }
-  return kinds
-}
-
-function extensionOf(cacher: Cacheable<unknown, unknown>): { extension?: string } {
-  return cacher.options.extension === undefined ? {} : { extension: cacher.options.extension }
 }

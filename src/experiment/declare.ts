@@ -3,10 +3,9 @@ import { extraFiles } from '../artifact/once.js'
 import { registerCacher } from '../artifact/registry.js'
 import { DeclarationError, InvalidNameError, refuseUnknown } from '../errors.js'
 import { type AnyConfigClass, isConfigClass, type Picked } from '../identity/config.js'
-import { sha256 } from '../identity/digest.js'
 import { checkVersion } from '../identity/key.js'
 import { checkArtifactName } from '../identity/path.js'
-import type { Body, OutputPlan, StageSpec } from './decide.js'
+import type { OutputPlan, StageSpec } from './decide.js'
 import type { StageOptions } from './stage.js'
 import type {
   AnyCacherSpec,
@@ -175,15 +174,4 @@ function checkInputName(name: string): string {
 
 function isLazyOutput(value: unknown): value is LazyOutput {
   return value !== null && typeof value === 'object' && (value as { lazy?: unknown }).lazy === true
-}
-
-/** Identity of a function's source text. */
-export function sourceOf(body: Body): StageSpec['source'] {
-  return { sha256: sha256(Function.prototype.toString.call(body)), tag: transpiler() }
-}
-
-/** What wrote the source that runs: two of them write the same function differently, which is no change of code. */
-function transpiler(): string {
-  if (process.env.VITEST !== undefined) return 'vitest'
-  return [...process.execArgv, process.env.NODE_OPTIONS ?? ''].some((arg) => arg.includes('tsx')) ? 'tsx' : 'node'
 }

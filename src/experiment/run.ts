@@ -1,11 +1,13 @@
+import { acceptable } from '../artifact/accept.js'
+
 import { noteComputing } from '../artifact/computing.js'
+
 import { exportCopy } from '../artifact/export.js'
 import { type Computed, type Mode, obtain } from '../artifact/once.js'
 import { provenance } from '../artifact/provenance.js'
 import type { Store } from '../artifact/store.js'
-import { DefaultChangedError, StageOutputError } from '../errors.js'
+import { StageOutputError } from '../errors.js'
 import { unchanged } from '../identity/files.js'
-import type { Entry } from '../store/entry.js'
 import { BodyContext, guarded } from './context.js'
 import { decide, type OutputPlan, type Plan, type StageSpec } from './decide.js'
 import { outputValues } from './outputs.js'
@@ -98,7 +100,8 @@ async function execute(
       token,
       deterministic: spec.deterministic,
       signal,
-      accept: (entry) => acceptable(entry, spec, plan, (text) => reporter.warn(spec.name, text)),
+      accept: (entry) =>
+        acceptable(entry, { ...spec, defaults: plan.params.defaults }, (text) => reporter.warn(spec.name, text)),
       compute,
       describe: (seconds) => describeEntry(record, spec, plan, seconds),
       onCompute: started,
@@ -139,24 +142,6 @@ function modeOf(record: StageRecord, spec: StageSpec): { mode: Mode; token: stri
   const forced = force.some((one) => (typeof one === 'string' ? one : one.stageName) === spec.name)
   const own = mode === 'read-only' ? mode : forced ? 'force' : (mode ?? spec.mode ?? 'cached')
   return { mode: own, token: own === 'force' ? token : undefined }
-}
-
-/** Looks at a stored entry: refuses one made under another default, and says once that the code has changed since. */
-function acceptable(entry: Entry, spec: StageSpec, plan: Plan, warn: (text: string) => void): boolean {
-  for (const [field, was] of Object.entries(entry.defaults ?? {})) {
-    const is = plan.params.defaults[field]
-    if (is !== undefined && is !== was) throw new DefaultChangedError(plan.key.text, field, was, is)
-  }
-  const { code } = entry
-  if (
-    spec.codeChange === 'warn' &&
-    code !== undefined &&
-    code.tag === spec.source.tag &&
-    code.sha256 !== spec.source.sha256
-  ) {
-    warn('its code has changed since this result was stored; change its version to compute again')
-  }
-  return true
 }
 
 function describeEntry(

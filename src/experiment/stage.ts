@@ -1,11 +1,12 @@
 import { isLazy } from '../artifact/lazy.js'
 import { DeclarationError } from '../errors.js'
 import { identity } from '../identity/canonical.js'
-import { type DeclaredAt, declaredAt, declareOnce, idOf } from '../identity/declared.js'
-import { keyPath } from '../identity/path.js'
+import { ownerOf } from '../identity/class-id.js'
+import { checkId, type DeclaredAt, declaredAt, declareOnce, idOf } from '../identity/declared.js'
+import { sourceOf } from '../identity/source.js'
 import type { StageContext } from './context.js'
 import type { Body, StageSpec } from './decide.js'
-import { type AnyOptions, type Checked, checkOptions, sourceOf } from './declare.js'
+import { type AnyOptions, type Checked, checkOptions } from './declare.js'
 import { StageRecord } from './record.js'
 import { runStage } from './run.js'
 import { lineageOf } from './self.js'
@@ -42,9 +43,6 @@ export interface StageOptions {
 }
 
 type Awaitable<T> = T | Promise<T>
-
-/** The longest uid of a key: label, dash, tail. */
-const maxUid = 97
 
 /** Object form: outputs by name with their cachers. */
 export interface ObjectOptions<
@@ -173,13 +171,6 @@ export function functionStage(
   return asStage({ ...checked, id, source, body, self: undefined })
 }
 
-/** Refuses an id that could not be the first part of a key. */
-function checkId(id: string, version: string): string {
-  if (id === '') throw new DeclarationError('the name of a stage is empty')
-  keyPath(`${id},${version}/${'x'.repeat(maxUid)}`)
-  return id
-}
-
 /** A body gets something else as its record: a stage that calls a stage could not say what it reads. */
 function checkRecord(name: string, record: unknown): void {
   if (record instanceof StageRecord) return
@@ -273,26 +264,6 @@ export function decorate(
   Object.defineProperty(wrapped, 'name', { value: member })
   methods.set(wrapped, specFor)
   return wrapped as unknown as Body
-}
-
-type NamedClass = object & { readonly name: string }
-
-/**
- * The class a method's results go by: the object's own, for an inherited method may call what a subclass overrides; or the one that
- * declares the method, where a subclass that overrides it calls it by `super`.
- */
-function ownerOf(self: object, method: unknown, member: string): NamedClass {
-  const own = (typeof self === 'function' ? self : self.constructor) as NamedClass
-  if (!(member in self) || (self as Record<string, unknown>)[member] === method) return own
-  for (
-    let at: object | null = Object.getPrototypeOf(self) as object | null;
-    at !== null;
-    at = Object.getPrototypeOf(at) as object | null
-  ) {
-    if (Object.getOwnPropertyDescriptor(at, member)?.value !== method) continue
-    return (typeof at === 'function' ? at : at.constructor) as NamedClass
-  }
-  return own
 }
 
 /** The name of a #private field (not a method) that a function's text reads of `this`, as written or as transpilers lower it. */

@@ -1,8 +1,16 @@
-import { z } from 'zod'
-import { ConfigError, DeclarationError, nearest, refuseUnknown } from '../errors.js'
-import { droppedFields, fieldsAt } from './dropped.js'
-import { isSchema, markConfig } from './marks.js'
-import { fields as fieldsOf } from './params.js'
+import type { z } from 'zod'
+import { DeclarationError, nearest, refuseUnknown } from '../errors.js'
+import { declaration } from './class-id.js'
+import { type DeclaredAt, declaredAt } from './declared.js'
+import { type Cloneable, changed, fromArguments } from './diff.js'
+import { branded, classOf, fix, frozenCopy, inputs, isConfig, isConfigClass, shown } from './instances.js'
+import { bind, given, isSchema, isSecret } from './marks.js'
+import { fields as fieldsOf } from './members.js'
+import { ownInput, refuseOpenUnion, switches, taggedInput } from './oneof.js'
+import { defaultsOf, obey, parse, type Rule, refusesValue, schemaOf, whole } from './parse.js'
+import { parseJson, parseYaml } from './text.js'
+
+export { isConfig, isConfigClass } from './instances.js'
 
 /** A zod shape whose fields may also be Config classes. */
 export type ConfigShape = Readonly<Record<string, z.ZodType | AnyConfigClass>>
@@ -12,14 +20,27 @@ type FieldSchema<F> = F extends z.ZodType
   : F extends abstract new (
         ...args: infer A
       ) => infer I
-    ? z.ZodType<I, Exclude<A[0], undefined>>
+    ? z.ZodType<I, Exclude<A[0], undefined> | I>
     : never
 type ZodShape<S extends ConfigShape> = { [K in keyof S]: FieldSchema<S[K]> }
 
 /** What the constructor takes: defaults may be left out. */
 export type ConfigInput<S extends ConfigShape> = z.input<z.ZodObject<ZodShape<S>>>
 /** The parsed fields, read-only. */
-export type ConfigInstance<S extends ConfigShape> = Readonly<z.output<z.ZodObject<ZodShape<S>>>>
+export type ConfigInstance<S extends ConfigShape> = [keyof S] extends [never]
+  ? unknown
+  : Readonly<z.output<z.ZodObject<ZodShape<S>>>>
+
+/** What every configuration can do. */
+export interface ConfigMethods {
+  /**
+   * Another one that differs by `diff`: nested, or with dotted names, `config.clone({ 'optim.lr': 0.1 })`. Objects are merged; with
+   * `'=replace=': true` among its fields one takes the place of what was there. A place in a list is its number, `'layers.0.size'`.
+   *
+   * @throws {ConfigError} for what does not fit.
+   */
+  clone(diff?: Readonly<Record<string, unknown>>): this
+}
 
 type ConfigArguments<S extends ConfigShape> =
   Record<string, never> extends ConfigInput<S> ? [input?: ConfigInput<S>] : [input: ConfigInput<S>]
@@ -33,14 +54,28 @@ export interface ConfigOptions<I> {
   readonly check?: (config: I) => string | undefined
 }
 
-type Rule = (config: object) => string | undefined
-
 /** A class of configurations: extend it, and instances carry the parsed fields. `I` is what an instance is. */
 export interface ConfigClass<S extends ConfigShape, I = ConfigInstance<S>> {
-  new (...args: ConfigArguments<S>): I
+  new (...args: ConfigArguments<S>): I & ConfigMethods
   readonly shape: S
   /** The zod schema of one instance: parses input, passes instances. */
   schema<T>(this: (abstract new (...args: never[]) => T) & { readonly shape: S }): z.ZodType<T, ConfigInput<S>>
+  /**
+   * A configuration from a command line: `Train.fromArgs(process.argv.slice(2))` for `--lr=0.1 --optim.name=sgd --verbose`. A value is JSON
+   * where it can be and its field takes it, else text; a name alone is true.
+   *
+   * @throws {ConfigError} for what does not fit.
+   */
+  fromArgs<T>(this: (new (...args: never[]) => T) & { readonly shape: S }, args: readonly string[]): T
+  /**
+   * A configuration from YAML 1.2, such as `toYaml` writes. Other tags than its core's, names like `__proto__`, and aliases that make much
+   * out of little are refused.
+   *
+   * @throws {ConfigError} for what does not fit.
+   */
+  fromYaml<T>(this: (new (...args: never[]) => T) & { readonly shape: S }, text: string): Promise<T>
+  /** A configuration from JSON, such as of what `exported` gives. @throws {ConfigError} for what does not fit. */
+  fromJson<T>(this: (new (...args: never[]) => T) & { readonly shape: S }, text: string): T
   /** Some fields of it: what a stage declares that it reads. */
   pick<K extends keyof S & string>(...names: K[]): Picked<Pick<ConfigInstance<S>, K & keyof ConfigInstance<S>>>
   /** A class with more fields, or other schemas for some; methods are inherited. */
@@ -52,8 +87,11 @@ export interface ConfigClass<S extends ConfigShape, I = ConfigInstance<S>> {
 }
 
 /** What an extended class's instances are: where a replaced field's type still fits, all of the base's with its methods as methods. */
-type Extended<S extends ConfigShape, B, E extends ConfigShape> =
-  ConfigInstance<E> extends Partial<ConfigInstance<S>> ? B & ConfigInstance<E> : Omit<B, keyof E> & ConfigInstance<E>
+type Extended<S extends ConfigShape, B, E extends ConfigShape> = [keyof E] extends [never]
+  ? B
+  : ConfigInstance<E> extends Partial<ConfigInstance<S>>
+    ? B & ConfigInstance<E>
+    : Omit<B, keyof E> & ConfigInstance<E>
 
 /** Any Config class. */
 export interface AnyConfigClass {
@@ -71,8 +109,7 @@ export interface Picked<P extends object> {
 }
 
 const fieldName = /^[A-Za-z_$][A-Za-z0-9_$]*$/
-const brand = Symbol.for('curio.config')
-
+const reserved = new Set(['__proto__', 'constructor', 'prototype', 'clone'])
 /**
  * Makes a base class of configurations from a zod shape: `class Params extends Config({ seed: z.int().default(0) }) {}`.
  *
@@ -86,13 +123,15 @@ export function Config<S extends ConfigShape>(
   options: ConfigOptions<ConfigInstance<S>> = {},
 ): ConfigClass<S> {
   refuseUnknown('Config', options, ['check'])
+  const at = declaredAt()
   for (const [name, schema] of Object.entries(shape)) {
-    if (!fieldName.test(name) || name === '__proto__' || name === 'constructor' || name === 'prototype') {
+    if (!fieldName.test(name) || reserved.has(name)) {
       throw new DeclarationError(`a configuration cannot have a field called ${JSON.stringify(name)}`)
     }
     if (!isSchema(schema) && !isConfigClass(schema)) {
       throw new DeclarationError(`field ${name} is neither a zod schema nor a Config class`)
     }
+    if (isSchema(schema)) refuseOpenUnion(name, schema)
   }
 
   const rule = options.check as Rule | undefined
@@ -102,21 +141,58 @@ export function Config<S extends ConfigShape>(
 
   class ConfigBase {
     static readonly shape: ConfigShape = shape
+    static readonly [declaration]: DeclaredAt | undefined = at
     static readonly checks: readonly Rule[] = rule === undefined ? [] : [rule]
 
     constructor(input: unknown = {}) {
       const Class = new.target as unknown as AnyConfigClass
-      const parsed = parse(Class, input)
+      const own = input instanceof ConfigBase ? input : frozenCopy(input)
+      const parsed = parse(Class, own)
+      inputs.set(this, own instanceof ConfigBase ? (inputs.get(own) ?? {}) : (own as object))
+      const fields: Record<string, unknown> = {}
       for (const [name, value] of Object.entries(parsed)) {
-        Object.defineProperty(this, name, {
-          value: frozenCopy(value),
-          enumerable: true,
-          writable: false,
-          configurable: false,
-        })
+        fields[name] = tied(value, this, name)
       }
-      Object.defineProperty(this, brand, { value: true })
+      fix(this, fields)
       for (const one of (Class as unknown as typeof ConfigBase).checks) obey(Class, one, this)
+    }
+
+    clone(diff: Readonly<Record<string, unknown>> = {}): this {
+      const Class = classOf(this)
+      const parsed = this as unknown as Record<string, unknown>
+      const input = whole(Class, () => changed({ ...inputs.get(this) }, parsed, diff, cloneable))
+      return Reflect.construct(Class as never, [input]) as this
+    }
+
+    [Symbol.for('nodejs.util.inspect.custom')](_depth: number, options: object): string {
+      const { shape } = classOf(this)
+      const hidden = Object.entries(fieldsOf(shape)).flatMap(([name, field]) => (isSecret(field) ? [name] : []))
+      return shown(this, hidden, options)
+    }
+
+    static async fromYaml(text: string): Promise<object> {
+      return Reflect.construct(this, [await parseYaml(text)]) as object
+    }
+
+    static fromJson(text: string): object {
+      return Reflect.construct(this, [parseJson(text)]) as object
+    }
+
+    static fromArgs(args: readonly string[]): object {
+      const { diff, texts } = fromArguments(args)
+      const Class = this as unknown as AnyConfigClass
+      const build = (change: Readonly<Record<string, unknown>>): object =>
+        Reflect.construct(this, [whole(Class, () => changed({}, defaultsOf(Class), change, cloneable))]) as object
+      const wantsText = (name: string): boolean => {
+        if (typeof diff[name] === 'string' || texts[name] === undefined) return false
+        return (
+          refusesValue(() => build({ [name]: diff[name] }), name) &&
+          !refusesValue(() => build({ [name]: texts[name] }), name)
+        )
+      }
+      return build(
+        Object.fromEntries(Object.keys(diff).map((name) => [name, wantsText(name) ? texts[name] : diff[name]])),
+      )
     }
 
     static schema(): z.ZodType {
@@ -133,144 +209,66 @@ export function Config<S extends ConfigShape>(
     }
 
     static extend(more: ConfigShape, options: ConfigOptions<object> = {}): unknown {
-      const { shape, checks } = Config({ ...this.shape, ...more }, options) as unknown as typeof ConfigBase
+      const base = Config({ ...this.shape, ...more }, options) as unknown as typeof ConfigBase
+      const { shape, checks } = base
       const all = [...this.checks, ...checks]
       return class extends this {
         static override readonly shape: ConfigShape = shape
+        static override readonly [declaration]: DeclaredAt | undefined = base[declaration]
         static override readonly checks: readonly Rule[] = all
       }
     }
   }
-  Object.defineProperty(ConfigBase, brand, { value: true })
-  return ConfigBase as unknown as ConfigClass<S>
+  return branded(ConfigBase) as unknown as ConfigClass<S>
 }
 
-/** True for a Config class, of this copy of the package or another. */
-export function isConfigClass(value: unknown): value is AnyConfigClass {
-  return typeof value === 'function' && brand in value
+/** The value of a field, its own: an infra, and steps anywhere in it, become ones of this configuration. */
+function tied(value: unknown, owner: object, field: string): unknown {
+  return tieIn(value, owner, field) ?? frozenCopy(value)
 }
 
-/** True for an instance of a Config class. */
-export function isConfig(value: unknown): value is object {
-  return typeof value === 'object' && value !== null && brand in value
+/** Undefined where there is nothing to tie. */
+function tieIn(value: unknown, owner: object, field: string, seen: Set<object> = new Set()): unknown {
+  if (value === null || typeof value !== 'object' || seen.has(value)) return undefined
+  seen.add(value)
+  const tie = (value as { [bind]?: (owner: object, field: string) => unknown })[bind]
+  if (tie !== undefined) return tie.call(value, owner, field)
+  const isList = Array.isArray(value)
+  if (isConfig(value) || (!isList && Object.getPrototypeOf(value) !== Object.prototype)) return undefined
+  const members = Object.entries(value).map(
+    ([name, member]: [string, unknown]) => [name, member, tieIn(member, owner, field, seen)] as const,
+  )
+  if (members.every(([, , made]) => made === undefined)) return undefined
+  const all = members.map(([name, member, made]) => [name, made ?? frozenCopy(member)] as const)
+  return Object.freeze(isList ? all.map(([, member]) => member) : Object.fromEntries(all))
 }
 
-const schemas = new WeakMap<AnyConfigClass, z.ZodObject>()
-
-/** The strict object schema of a class's own fields. */
-function objectSchema(Class: AnyConfigClass): z.ZodObject {
-  let schema = schemas.get(Class)
-  if (schema === undefined) {
-    schema = z.strictObject(fieldsOf(Class.shape))
-    schemas.set(Class, schema)
-  }
-  return schema
+const cloneable: Cloneable = {
+  inputOf: (value) => (isConfig(value) ? ({ ...inputs.get(value) } as Record<string, unknown>) : undefined),
+  make: (like, input) => Reflect.construct(classOf(like) as never, [ownInput(like, input)]) as object,
+  switches,
 }
 
-const nested = new WeakMap<AnyConfigClass, z.ZodType>()
-
-function schemaOf(Class: AnyConfigClass): z.ZodType {
-  let schema = nested.get(Class)
-  if (schema === undefined) {
-    schema = markConfig(
-      z.unknown().transform((value, ctx) => {
-        if (value instanceof Class) return value
-        const { issues } = check(Class, value)
-        if (issues === undefined) {
-          try {
-            return Reflect.construct(Class, [value]) as object
-          } catch (error) {
-            const message = broken.get(error as object)
-            if (message === undefined) throw error
-            ctx.issues.push({ code: 'custom', message, input: value, path: [] })
-            return z.NEVER
-          }
-        }
-        for (const issue of issues) ctx.issues.push({ ...issue, input: value } as never)
-        return z.NEVER
-      }),
-      Class,
-    )
-    nested.set(Class, schema)
-  }
-  return schema
+/**
+ * What a configuration was made from, down to plain data.
+ *
+ * @param nested says what becomes of a configuration in it; default: what that was made from.
+ */
+export function madeFrom(config: object, nested?: (config: object) => unknown): Record<string, unknown> {
+  return plainInput(inputs.get(config) ?? {}, nested) as Record<string, unknown>
 }
 
-/** What a rule said against the configuration of an error: one of a nested configuration is an issue of the whole. */
-const broken = new WeakMap<object, string>()
-
-function obey(Class: AnyConfigClass, rule: Rule, config: object): void {
-  const problem: unknown = rule(config)
-  if (problem === undefined) return
-  if (typeof problem === 'string') {
-    const error = new ConfigError(`${Class.name || 'Config'} refuses its input: ${problem}`)
-    broken.set(error, problem)
-    throw error
-  }
-  throw new DeclarationError(`the check of ${Class.name || 'a Config'} returned ${typeof problem}`, {
-    hint: 'return a text that says what is wrong, or undefined',
-  })
-}
-
-type Issue = z.core.$ZodIssue
-
-/** Parses; what zod would drop in silence is an issue too. */
-function check(
-  Class: AnyConfigClass,
-  input: unknown,
-): { data: Record<string, unknown>; issues?: undefined } | { issues: readonly Issue[]; cause?: Error } {
-  const result = objectSchema(Class).safeParse(input)
-  const dropped: Issue[] = droppedFields(objectSchema(Class), input).map(({ path, key }) => ({
-    code: 'unrecognized_keys',
-    keys: [key],
-    path: [...path],
-    message: 'no such field',
-  }))
-  if (!result.success) return { issues: [...result.error.issues, ...dropped], cause: result.error }
-  return dropped.length === 0 ? { data: result.data } : { issues: dropped }
-}
-
-function parse(Class: AnyConfigClass, input: unknown): Record<string, unknown> {
-  if (input instanceof Class) {
-    const fields = input as Record<string, unknown>
-    const own = Object.fromEntries(Object.keys(Class.shape).map((name) => [name, fields[name]]))
-    // Parsed already; once more would send what a transform made through it again.
-    if (input.constructor === Class) return own
-    return parse(Class, own)
-  }
-  const result = check(Class, input)
-  if (result.issues === undefined) return result.data
-  const lines = result.issues.flatMap((issue) => {
-    const at = issue.path.map(String).join('.')
-    if (issue.code !== 'unrecognized_keys') return `${at || 'it'}: ${issue.message}`
-    const known = fieldsAt(objectSchema(Class), issue.path)
-    return issue.keys.map((key) => {
-      const near = nearest(key, known)
-      return `${at === '' ? key : `${at}.${key}`}: no such field${near === undefined ? '' : `; did you mean ${near}?`}`
-    })
-  })
-  throw new ConfigError(`${Class.name || 'Config'} refuses its input: ${lines.join('; ')}`, { cause: result.cause })
+function plainInput(value: unknown, nested: ((config: object) => unknown) | undefined): unknown {
+  if (value === null || typeof value !== 'object') return value
+  if (isConfig(value as unknown)) return nested?.(value) ?? taggedInput(value, madeFrom(value, nested))
+  if (given in value) return plainInput(value[given], nested)
+  if (Array.isArray(value)) return value.map((member) => plainInput(member, nested))
+  const prototype: unknown = Object.getPrototypeOf(value)
+  if (prototype !== Object.prototype && prototype !== null) return value
+  return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, plainInput(member, nested)]))
 }
 
 function didYouMean(name: string, known: readonly string[]): { hint: string } {
   const near = nearest(name, known)
   return { hint: near === undefined ? `its fields are ${known.join(', ')}` : `did you mean ${near}?` }
-}
-
-/** A deeply frozen copy of plain objects and lists: what the caller gave stays the caller's. Cycles are kept. */
-function frozenCopy(value: unknown, made: Map<object, object> = new Map()): unknown {
-  if (value === null || typeof value !== 'object' || isConfig(value as unknown)) return value
-  const prototype: unknown = Object.getPrototypeOf(value)
-  // Typed arrays cannot be frozen, Maps and Dates can be changed all the same; their content counts when a key is made.
-  if (prototype !== Object.prototype && prototype !== Array.prototype && prototype !== null) return value
-  const before = made.get(value)
-  if (before !== undefined) return before
-  const copy = (
-    Array.isArray(value) ? value.slice() : prototype === null ? Object.assign(Object.create(null), value) : { ...value }
-  ) as Record<string, unknown>
-  made.set(value, copy)
-  for (const key of Object.keys(copy)) {
-    Object.defineProperty(copy, key, { value: frozenCopy(copy[key], made), enumerable: true })
-  }
-  return Object.freeze(copy)
 }

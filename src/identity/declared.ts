@@ -2,6 +2,7 @@ import * as fs from 'node:fs'
 import * as path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { DeclarationError } from '../errors.js'
+import { keyPath } from './path.js'
 
 /** Where a stage or configuration was declared. */
 export interface DeclaredAt {
@@ -9,6 +10,8 @@ export interface DeclaredAt {
   readonly module: string
   /** `<file>:<line>:<column>`. */
   readonly place: string
+  /** The file itself: where a worker imports it from. */
+  readonly file: string
 }
 
 /** Folder of curio's own code, whose frames are not the declaration. */
@@ -25,7 +28,8 @@ export function declaredAt(): DeclaredAt | undefined {
     const plain = (file.startsWith('file:') ? fileURLToPath(file) : file).replace(/[?#].*$/, '')
     if (!path.isAbsolute(plain)) return undefined
     if (plain.startsWith(own)) continue
-    return { module: moduleName(plain), place: `${plain}:${frame.getLineNumber()}:${frame.getColumnNumber()}` }
+    const place = `${plain}:${frame.getLineNumber()}:${frame.getColumnNumber()}`
+    return { module: moduleName(plain), place, file: plain }
   }
   return undefined
 }
@@ -42,6 +46,15 @@ function frames(): NodeJS.CallSite[] {
     Error.prepareStackTrace = prepareStackTrace
     Error.stackTraceLimit = stackTraceLimit
   }
+}
+
+/** Where a module is that says itself which one it is: `import.meta.url`. */
+export function declaredIn(url: string): DeclaredAt {
+  const file = url.startsWith('file:') ? fileURLToPath(url) : url
+  if (!path.isAbsolute(file)) {
+    throw new DeclarationError(`${JSON.stringify(url)} is no module`, { hint: 'write static module = import.meta.url' })
+  }
+  return { module: moduleName(file), place: file, file }
 }
 
 const names = new Map<string, string>()
@@ -117,4 +130,14 @@ export function idOf(given: string | undefined, at: DeclaredAt | undefined, memb
     )
   }
   return `${at.module}.${member}`
+}
+
+/** The longest uid of a key: label, dash, tail. */
+const maxUid = 97
+
+/** Refuses an id that could not be the first part of a key. */
+export function checkId(id: string, version: string): string {
+  if (id === '') throw new DeclarationError('what is to be cached has an empty name')
+  keyPath(`${id},${version}/${'x'.repeat(maxUid)}`)
+  return id
 }

@@ -1,9 +1,27 @@
 import type { z } from 'zod'
 import { DeclarationError, NotEncodableError } from '../errors.js'
-import { byCodeUnit, canonical, describe } from './canonical.js'
+import { byCodeUnit, canonical, describe, Verbatim } from './canonical.js'
 import type { AnyConfigClass } from './config.js'
+import { dataOf } from './data.js'
 import { type FileIdentity, fileIdentity, folderIdentity } from './files.js'
-import { configOf, holdsFile, isIgnored, markOf, unwrap } from './marks.js'
+import { classOf, isConfig } from './instances.js'
+import {
+  configOf,
+  holdsFile,
+  holdsSecret,
+  isIgnored,
+  isInfra,
+  isOpen,
+  isSpecial,
+  markOf,
+  sequence,
+  tagOf,
+  unmarked,
+  variantOf,
+  variantsOf,
+} from './marks.js'
+import { fields, foreignClass, isVariant, membersOf } from './members.js'
+import { withEach } from './within.js'
 
 /** What of a configuration counts, and what else there is to say about it (design rule 4). */
 export interface ParamsIdentity {
@@ -20,12 +38,18 @@ export interface ParamsIdentity {
   readonly files: FileIdentity[]
 }
 
-/** The zod schemas of a shape; a Config class stands for the schema of its instances. */
-export function fields(shape: Readonly<Record<string, z.ZodType | AnyConfigClass>>): Record<string, z.ZodType> {
-  return Object.fromEntries(
-    Object.entries(shape).map(([name, field]) => [name, typeof field === 'function' ? field.schema() : field]),
-  )
+/** Texts that were made once in a walk need not be made again: each level asks for those of all levels below. */
+export interface Memo {
+  readonly texts: Map<object, Map<z.ZodType, { readonly text: string; readonly files: readonly FileIdentity[] }>>
+  readonly defaults: Map<z.ZodType, string | undefined>
 }
+
+export function newMemo(): Memo {
+  return { texts: new Map(), defaults: new Map() }
+}
+
+/** What a walk found, and knows. */
+type Walk = ParamsIdentity & { readonly memo: Memo }
 
 /**
  * Identity of the named fields of a configuration. Dropped: ignored fields, and values equal to today's default. Required fields
@@ -40,7 +64,7 @@ export async function paramsIdentity(
   names: readonly string[],
   undeclared = false,
 ): Promise<ParamsIdentity> {
-  const out: ParamsIdentity = { key: {}, params: {}, ignored: {}, defaults: {}, labels: {}, files: [] }
+  const out = walkWith(newMemo())
   const schemas = fields(shape)
   for (const name of [...names].sort(byCodeUnit)) {
     const text = await fieldText(schemas[name]!, values[name], name, out)
@@ -51,7 +75,8 @@ export async function paramsIdentity(
     if (text === undefined) continue
     out.labels[name] = label(values[name], text)
   }
-  return out
+  const { memo: _, ...found } = out
+  return found
 }
 
 /** Identity of parameters that are no Config: every field counts. */
@@ -68,121 +93,167 @@ export function plainIdentity(values: Readonly<Record<string, unknown>>): Params
 }
 
 /** Canonical text of a field, or undefined when it does not count; notes what it finds in `out`. */
-async function fieldText(
-  schema: z.ZodType,
-  value: unknown,
-  path: string,
-  out: ParamsIdentity,
-): Promise<string | undefined> {
+async function fieldText(schema: z.ZodType, value: unknown, path: string, out: Walk): Promise<string | undefined> {
   if (isIgnored(schema)) {
-    out.ignored[path] = describe(value)
+    out.ignored[path] = value === undefined ? 'undefined' : describe(await dataOf(schema, value, undefined))
     return undefined
+  }
+  if (isInfra(schema)) {
+    const version = versionOf(value)
+    out.params[`${path}.version`] = version
+    return version === firstVersion ? undefined : `{"version":${version}}`
   }
   const text = await textOf(schema, value, path, out)
   const standard = await defaultText(schema, path, out)
-  if (standard === text) {
+  // Which variant it is always counts, so one is judged field by field even where it is the default.
+  if (standard === text && !isVariant(schema, value)) {
     await noteDefaults(schema, value, path, out)
     return undefined
   }
-  const parts = memberSchemas(schema, value)
+  const parts = membersOf(schema, value)
   if (parts === undefined) {
     out.params[path] = text
     return text
   }
   const members: string[] = []
-  for (const [name, part] of Object.entries(parts).sort(([a], [b]) => byCodeUnit(a, b))) {
-    const at = memberPath(path, name)
-    const member = await fieldText(part, (value as Record<string, unknown>)[name], at, out)
+  for (const { name, schema: part, value: item } of parts) {
+    const member = await fieldText(part, item, memberPath(path, name), out)
     if (member !== undefined) members.push(`${JSON.stringify(name)}:${member}`)
   }
   return `{${members.join(',')}}`
 }
 
 /** Notes the defaults of what was dropped, field by field: one that is added to a nested object later changes none of the others. */
-async function noteDefaults(schema: z.ZodType, value: unknown, path: string, out: ParamsIdentity): Promise<void> {
-  const parts = memberSchemas(schema, value)
+async function noteDefaults(schema: z.ZodType, value: unknown, path: string, out: Walk): Promise<void> {
+  if (isInfra(schema)) {
+    out.defaults[`${path}.version`] = versionOf(value)
+    out.params[`${path}.version`] = versionOf(value)
+    return
+  }
+  const parts = membersOf(schema, value)
   if (parts === undefined) {
     out.defaults[path] = await textOf(schema, value, path, { ...out, files: [] })
     out.params[path] = out.defaults[path]
     return
   }
-  for (const [name, part] of Object.entries(parts)) {
+  for (const { name, schema: part, value: item } of parts) {
     if (isIgnored(part)) continue
-    await noteDefaults(part, (value as Record<string, unknown>)[name], memberPath(path, name), out)
+    await noteDefaults(part, item, memberPath(path, name), out)
   }
+}
+
+/** What a version is that nobody gave: a field for an infra may be added to a class later, and changes no key. */
+const firstVersion = canonical('1')
+
+function versionOf(infra: unknown): string {
+  return canonical((infra as { version: string }).version)
 }
 
 function memberPath(path: string, name: string): string {
   return `${path}.${/^[A-Za-z_$][\w$]*$/.test(name) ? name : JSON.stringify(name)}`
 }
 
-/** The schemas of a plain object's members, where a value is exactly that: its fields may be judged one by one. */
-function memberSchemas(schema: z.ZodType, value: unknown): Record<string, z.ZodType> | undefined {
-  if (value === null || typeof value !== 'object') return undefined
-  const inner = unwrap(schema)
-  const Class = configOf(inner)
-  if (Class !== undefined) return foreignClass(Class, value) === undefined ? fields(Class.shape) : undefined
-  const def = inner.def as { type: string; shape?: Record<string, z.ZodType>; catchall?: z.ZodType }
-  if (def.type !== 'object') return undefined
-  // What a loose object let through has no schema, so no default: the object is judged whole.
-  if (Object.keys(value).some((key) => !Object.hasOwn(def.shape!, key))) return undefined
-  return def.shape
-}
-
-/**
- * The class of a nested configuration that is not exactly of the declared one: a subclass, with fields and methods of its own, or one
- * with own properties besides its fields. Undefined for one that is.
- */
-function foreignClass(Class: AnyConfigClass, value: object): AnyConfigClass | undefined {
-  const own = value.constructor as unknown as AnyConfigClass
-  const isExact = own === Class && Object.keys(value).every((key) => Object.hasOwn(Class.shape, key))
-  return isExact ? undefined : own
-}
-
 /** The whole canonical text of a value, input files in it by content. */
-async function textOf(schema: z.ZodType, value: unknown, path: string, out: ParamsIdentity): Promise<string> {
-  const inner = unwrap(schema)
+async function textOf(schema: z.ZodType, value: unknown, path: string, out: Walk): Promise<string> {
+  if (isInfra(schema)) return `{"version":${versionOf(value)}}`
+  if (value === null || typeof value !== 'object') return freshText(schema, value, path, out)
+  const inner = unmarked(schema)
+  let known = out.memo.texts.get(value)
+  if (known === undefined) {
+    known = new Map()
+    out.memo.texts.set(value, known)
+  }
+  let made = known.get(inner)
+  if (made === undefined) {
+    const files: FileIdentity[] = []
+    made = { text: await freshText(schema, value, path, { ...out, files }), files }
+    known.set(inner, made)
+  }
+  for (const file of made.files) if (!out.files.includes(file)) out.files.push(file)
+  return made.text
+}
+
+async function freshText(schema: z.ZodType, value: unknown, path: string, out: Walk): Promise<string> {
+  const inner = unmarked(schema)
   const mark = markOf(inner)
   if (typeof value === 'string' && (mark === 'file' || mark === 'folder')) {
     const identity = await (mark === 'file' ? fileIdentity(value) : folderIdentity(value))
     out.files.push(identity)
     return identity.text
   }
-  const Class = configOf(inner)
-  const def = inner.def as {
-    type: string
-    shape?: Record<string, z.ZodType>
-    catchall?: z.ZodType
-    element?: z.ZodType
-  }
-  const foreign =
-    Class !== undefined && value !== null && typeof value === 'object' ? foreignClass(Class, value) : undefined
-  const actual = foreign ?? Class
-  const shape = actual === undefined ? def.shape : fields(actual.shape ?? {})
+  if (isConfig(value)) return configText(inner, value, path, out)
+  if (isOpen(inner)) return openText(inner, value, path, out)
+  const { shape, catchall } = inner.def as { shape?: Record<string, z.ZodType>; catchall?: z.ZodType }
   if (shape !== undefined && value !== null && typeof value === 'object') {
-    if (def.catchall !== undefined) refuseFiles(def.catchall, path)
-    const members: string[] = []
-    for (const name of Object.keys(value).sort(byCodeUnit)) {
-      const member = (value as Record<string, unknown>)[name]
-      const part = Object.hasOwn(shape, name) ? shape[name]! : undefined
-      if (part !== undefined && isIgnored(part)) continue
-      const at = `${path}.${name}`
-      members.push(
-        `${JSON.stringify(name)}:${part === undefined ? canonical(member, at) : await textOf(part, member, at, out)}`,
-      )
-    }
-    const text = `{${members.join(',')}}`
-    return foreign === undefined
-      ? text
-      : `Id<${JSON.stringify(`config ${(foreign as { name?: string }).name ?? ''}`)},${text}>`
+    if (catchall !== undefined) refuseHidden(catchall, path)
+    return `{${(await memberTexts(shape, value, path, out)).join(',')}}`
   }
-  if (def.type === 'array' && Array.isArray(value)) {
-    const items: string[] = []
-    for (const [i, item] of value.entries()) items.push(await textOf(def.element!, item, `${path}[${i}]`, out))
-    return `[${items.join(',')}]`
+  if (mark !== undefined || value === null || value === undefined || !isSpecial(inner)) return encode(value, path)
+  if (inner.def.type !== 'array') refuseFiles(inner, path)
+  const items = await withEach(
+    inner,
+    value,
+    async (part, item, place) => new Verbatim(await textOf(part, item, `${path}${place}`, out)),
+  )
+  if (items === undefined) refuseHidden(inner, path)
+  return encode(items ?? value, path)
+}
+
+/** Text of lists and objects of configurations. */
+async function openText(schema: z.ZodType, value: unknown, path: string, out: Walk): Promise<string> {
+  const walked = async (item: unknown, at: string): Promise<unknown> => {
+    if (isConfig(item)) return new Verbatim(await textOf(schema, item, at, out))
+    if (Array.isArray(item)) return Promise.all(item.map((one, i) => walked(one, `${at}[${i}]`)))
+    if (item === null || typeof item !== 'object' || Object.getPrototypeOf(item) !== Object.prototype) return item
+    const members = Object.entries(item).map(async ([name, one]) => [name, await walked(one, `${at}.${name}`)] as const)
+    return Object.fromEntries(await Promise.all(members))
   }
-  if (mark === undefined) refuseFiles(inner, path)
-  return encode(value, path)
+  return encode(await walked(value, path), path)
+}
+
+/** What a sequence comes down to, however it is grouped. */
+function inSequence(config: object): readonly object[] {
+  return (config as { readonly [sequence]?: readonly object[] })[sequence]?.flatMap(inSequence) ?? [config]
+}
+
+/** Text of a configuration, with its class's name where the schema does not say the class. */
+async function configText(inner: z.ZodType, value: object, path: string, out: Walk): Promise<string> {
+  if (sequence in value) {
+    const texts: string[] = []
+    for (const [i, part] of inSequence(value).entries()) texts.push(await textOf(inner, part, `${path}[${i}]`, out))
+    return `Id<"sequence",[${texts.join(',')}]>`
+  }
+  const variants = variantsOf(inner)
+  const chosen = variants === undefined ? undefined : variantOf(variants, value)
+  const Class = chosen?.Class ?? configOf(inner)
+  const foreign = Class === undefined ? classOf(value) : foreignClass(Class, value)
+  const kind = tagOf(value)?.id ?? `config ${foreign?.name ?? ''}`
+  if (Class === undefined) refuseHidden(inner, path)
+  const members = await memberTexts(fields((foreign ?? Class)!.shape ?? {}), value, path, out, variants?.discriminator)
+  if (chosen !== undefined) members.push(`${JSON.stringify(variants!.discriminator)}:${JSON.stringify(chosen.tag)}`)
+  const text = `{${members.sort(byCodeUnit).join(',')}}`
+  return foreign === undefined ? text : `Id<${JSON.stringify(kind)},${text}>`
+}
+
+/** `"name":text` of what counts among an object's members, in order. */
+async function memberTexts(
+  shape: Readonly<Record<string, z.ZodType>>,
+  value: object,
+  path: string,
+  out: Walk,
+  without?: string,
+): Promise<string[]> {
+  const members: string[] = []
+  for (const name of Object.keys(value).sort(byCodeUnit)) {
+    const member = (value as Record<string, unknown>)[name]
+    const part = Object.hasOwn(shape, name) ? shape[name]! : undefined
+    if (name === without || (part !== undefined && isIgnored(part))) continue
+    if (part !== undefined && isInfra(part) && versionOf(member) === firstVersion) continue
+    const at = `${path}.${name}`
+    const text = part === undefined ? canonical(member, at) : await textOf(part, member, at, out)
+    members.push(`${JSON.stringify(name)}:${text}`)
+  }
+  return members
 }
 
 function encode(value: unknown, path: string): string {
@@ -205,8 +276,23 @@ function refuseFiles(schema: z.ZodType, path: string): void {
   })
 }
 
+/** What is encoded whole may hold neither input files nor secrets. */
+function refuseHidden(schema: z.ZodType, path: string): void {
+  refuseFiles(schema, path)
+  if (!holdsSecret(schema)) return
+  throw new DeclarationError(`${path}: a secret cannot stand in a ${schema.def.type}, where it would count`, {
+    hint: 'make it a field of its own, a field of an object or of a configuration',
+  })
+}
+
 /** Canonical text of a field's default; undefined when it has none, or one that is different each time. */
-async function defaultText(schema: z.ZodType, path: string, out: ParamsIdentity): Promise<string | undefined> {
+async function defaultText(schema: z.ZodType, path: string, out: Walk): Promise<string | undefined> {
+  const { defaults } = out.memo
+  if (!defaults.has(schema)) defaults.set(schema, await freshDefault(schema, path, out))
+  return defaults.get(schema)
+}
+
+async function freshDefault(schema: z.ZodType, path: string, out: Walk): Promise<string | undefined> {
   const [first, second] = [schema.safeParse(undefined), schema.safeParse(undefined)]
   if (!first.success || !second.success) return undefined
   const throwaway = { ...out, files: [] }
@@ -215,14 +301,29 @@ async function defaultText(schema: z.ZodType, path: string, out: ParamsIdentity)
   return text === (await textOf(schema, second.data, path, throwaway)) ? text : undefined
 }
 
+/** Whether a value is its field's default, and so need not be said. */
+export async function isDefault(schema: z.ZodType, value: unknown, path: string, memo: Memo): Promise<boolean> {
+  const standard = await defaultText(schema, path, walkWith(memo))
+  return standard !== undefined && standard === (await textIn(schema, value, path, memo))
+}
+
+/** How a value of a field counts. */
+export function textIn(schema: z.ZodType, value: unknown, path: string, memo: Memo): Promise<string> {
+  return textOf(schema, value, path, walkWith(memo))
+}
+
+function walkWith(memo: Memo): Walk {
+  return { key: {}, params: {}, ignored: {}, defaults: {}, labels: {}, files: [], memo }
+}
+
 /** A default path is no default content: the file there may change, so the field always counts. */
 function hasFile(schema: z.ZodType, value: unknown): boolean {
   if (value === undefined || value === null) return false
-  const inner = unwrap(schema)
+  const inner = unmarked(schema)
   const mark = markOf(inner)
   if (mark === 'file' || mark === 'folder') return true
   const { element, shape } = inner.def as { element?: z.ZodType; shape?: Record<string, z.ZodType> }
-  const parts = configOf(inner) === undefined ? shape : fields(configOf(inner)!.shape)
+  const parts = isConfig(value) ? fields(classOf(value).shape ?? {}) : shape
   if (parts !== undefined) {
     return Object.entries(parts).some(([name, part]) => hasFile(part, (value as Record<string, unknown>)[name]))
   }

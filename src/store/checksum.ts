@@ -1,4 +1,5 @@
 import { createHash, type Hash } from 'node:crypto'
+import { endianness } from 'node:os'
 import type { XXHash, XXHashAPI } from 'xxhash-wasm'
 import type { Digest } from '../identity/digest.js'
 
@@ -32,10 +33,34 @@ export function chunkSize(bytes: number): number {
 
 /** XXH64 of `data` as 16 hex digits. */
 export function xxh64(data: Uint8Array): string {
-  if (data.byteLength <= oneShot) return hex(api!.h64Raw(data))
+  return hex(xxh64Value(data))
+}
+
+/** XXH64 of `data` as a number. */
+export function xxh64Value(data: Uint8Array): bigint {
+  if (data.byteLength <= oneShot) return api!.h64Raw(data)
   const hasher = api!.create64()
   updateXxh(hasher, data)
-  return hex(hasher.digest())
+  return hasher.digest()
+}
+
+const value = new BigUint64Array(1)
+const halves = new Uint32Array(value.buffer)
+const [lowAt, highAt] = endianness() === 'LE' ? [0, 1] : [1, 0]
+
+/** Low half of the last `sumUp`: two numbers where one would be a bigint, which costs as much as the sum (measured). */
+export function sumLow(): number {
+  return halves[lowAt]!
+}
+
+/** High half of the last `sumUp`. */
+export function sumHigh(): number {
+  return halves[highAt]!
+}
+
+/** XXH64 of `data`, to be had from `sumLow` and `sumHigh` until the next call. */
+export function sumUp(data: Uint8Array): void {
+  value[0] = xxh64Value(data)
 }
 
 /** In steps of 1 MiB: the WASM memory takes the size of the largest step, and never shrinks. */

@@ -5,6 +5,7 @@ import { ReadOnlyError, StoreIOError } from '../errors.js'
 import { type Digest, isDigest } from '../identity/digest.js'
 import type { Artifact, ArtifactFile, Entry } from './entry.js'
 import * as io from './io.js'
+import { ItemSpace } from './items/space.js'
 import type { EntryStore } from './store.js'
 import { removeIfEmpty, removeViews } from './views.js'
 
@@ -32,16 +33,37 @@ export async function forget(store: EntryStore, entries: readonly Entry[]): Prom
   for (const { artifacts } of entries) {
     for (const artifact of artifacts) files.set(artifact, (await store.filesOf(artifact)) ?? [])
   }
-  for (const entry of entries) refuseLinks(store.dirOf(entry.key))
+  for (const entry of entries) {
+    refuseLinks(store.dirOf(entry.key))
+    // What only large items need goes with them.
+    for (const digest of digestsIn(largeItems(store, itemsOf(store, entry)))) candidates.add(digest)
+  }
   const root = path.join(store.folder, 'artifacts')
   // The entry first: nobody sees one whose bytes are going, and who commits it anew meanwhile is spared like any other.
   for (const entry of entries) {
     const dir = store.dirOf(entry.key)
     io.remove(path.join(dir, 'entry.json'))
+    removeItems(itemsOf(store, entry))
+    store.itemSpace(entry.key).refresh()
+    for (const name of besideEntry) io.remove(path.join(dir, name))
     removeViews(store.folder, dir, entry, (artifact) => files.get(artifact) ?? [])
     for (let at = dir; at.startsWith(root + path.sep) && removeIfEmpty(at); at = path.dirname(at));
   }
   return sweep(store, candidates, new Set())
+}
+
+/** What curio itself writes beside an entry, about the same computation. */
+const besideEntry = ['error.json', 'config.yaml', 'uid.yaml', 'full-uid.yaml', 'job']
+
+function itemsOf(store: EntryStore, entry: Entry): string {
+  return path.join(store.dirOf(entry.key), 'items')
+}
+
+/** Removes segments and their indexes; processes that have them open see that they are gone, and begin new ones. */
+function removeItems(dir: string): void {
+  if (!fs.lstatSync(dir, { throwIfNoEntry: false })?.isDirectory()) return
+  for (const name of fs.readdirSync(dir)) if (/\.(seg|idx)$/.test(name)) io.remove(path.join(dir, name))
+  removeIfEmpty(dir)
 }
 
 /** Refuses a folder that a link on the way puts elsewhere: what is removed lies in this store. */
@@ -100,6 +122,26 @@ async function spareNeeded(
     if (except.has(dir) || changedAt(path.join(dir, 'entry.json')) < since) continue
     for (const digest of await referencesOf(store, dir)) candidates.delete(digest)
   }
+  for await (const dir of store.itemDirs()) {
+    if (candidates.size === 0) return
+    for (const digest of digestsIn(largeItems(store, dir))) candidates.delete(digest)
+  }
+}
+
+/** What the items in a folder say of their large values, as text. */
+function* largeItems(store: EntryStore, dir: string): Generator<string> {
+  const space = new ItemSpace(dir, store)
+  try {
+    for (const { payload } of space.records('blob')) yield Buffer.from(payload).toString('latin1')
+  } finally {
+    space.close()
+  }
+}
+
+function* digestsIn(texts: Iterable<string>): Generator<Digest> {
+  for (const text of texts) {
+    for (const [name] of text.matchAll(/[0-9a-f]{64}/g)) if (isDigest(name)) yield name
+  }
 }
 
 function changedAt(file: string): number {
@@ -111,8 +153,7 @@ async function referencesOf(store: EntryStore, dir: string): Promise<readonly Di
   const found = store.readRawAt(dir)
   if (found === undefined) return []
   if (found.state === 'entry') return store.blobsOf(found.entry)
-  const text = Buffer.from(found.bytes ?? []).toString('latin1')
-  return [...text.matchAll(/[0-9a-f]{64}/g)].map(([name]) => name).filter((name): name is Digest => isDigest(name))
+  return [...digestsIn([Buffer.from(found.bytes ?? []).toString('latin1')])]
 }
 
 /** The file system's own clock, in ms: on a network one it may differ from ours by hours. Undefined where it cannot be asked. */

@@ -79,7 +79,16 @@ export class EntryFiles {
       if (CurioError.is(error, 'ERR_INVALID_NAME')) return
       throw error
     }
-    yield* walk(start, signal)
+    for await (const { dir, names } of walk(start, signal)) {
+      if (names.some((name) => name.name === 'entry.json' && !name.isDirectory())) yield dir
+    }
+  }
+
+  /** Folders of items, of whatever key. */
+  async *itemDirs(signal?: AbortSignal): AsyncGenerator<string> {
+    for await (const { dir, names } of walk(this.#root, signal)) {
+      if (path.basename(dir) === 'items' && names.some((name) => name.name.endsWith('.seg'))) yield dir
+    }
   }
 
   /** Whether an entry lies where its key says; a copy of its folder elsewhere is not an entry of the store. */
@@ -113,14 +122,17 @@ export class EntryFiles {
 }
 
 /** Reads folders synchronously, three times as fast as by promises (measured), and lets others run now and then. */
-async function* walk(root: string, signal: AbortSignal | undefined): AsyncGenerator<string> {
+async function* walk(
+  root: string,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<{ readonly dir: string; readonly names: readonly fs.Dirent[] }> {
   const ahead = [root]
   for (let done = 0; ahead.length > 0; done++) {
     signal?.throwIfAborted()
     if (done % atOnce === atOnce - 1) await setImmediate()
     const dir = ahead.pop()!
     const names = namesIn(dir)
-    if (names.some((name) => name.name === 'entry.json' && !name.isDirectory())) yield dir
+    yield { dir, names }
     const below = names.filter((name) => name.isDirectory()).map((name) => name.name)
     for (const name of below.sort().reverse()) ahead.push(path.join(dir, name))
   }

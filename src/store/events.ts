@@ -14,6 +14,8 @@ export type StoreEvent =
   | { readonly kind: 'blob-damaged'; readonly digest: string; readonly reason: string }
   | { readonly kind: 'put-failed'; readonly key: string; readonly reason: string }
   | { readonly kind: 'waiting'; readonly key: string; readonly holder: string; readonly seconds: number }
+  | { readonly kind: 'item-damaged'; readonly segment: string; readonly at: number }
+  | { readonly kind: 'index-failed'; readonly file: string; readonly reason: string }
   | { readonly kind: 'lock-lost'; readonly key: string; readonly reason: string }
 
 export type StoreCounts = { readonly [Kind in StoreEvent['kind']]?: number }

@@ -2,7 +2,7 @@
 import * as fs from 'node:fs'
 import * as path from 'node:path'
 import * as io from './io.js'
-import { bootToken, hostName, ownStartTime } from './process.js'
+import { bootToken, hostName, ownPid, ownStartTime } from './process.js'
 
 export interface Holder {
   readonly host: string
@@ -20,7 +20,7 @@ export function signHolder(file: string): void {
   const holder: Holder = {
     host: hostName(),
     boot: bootToken(),
-    pid: process.pid,
+    pid: ownPid(),
     ...(start === undefined ? {} : { start }),
     since: new Date().toISOString(),
     lock: identityOf(file) ?? '',
@@ -42,7 +42,7 @@ export function holderOf(file: string): Holder | undefined {
 
 /** True for a note of this very process. */
 export function isOwn(holder: Holder | undefined): boolean {
-  return holder?.pid === process.pid && holder.host === hostName() && holder.boot === bootToken()
+  return holder?.pid === ownPid() && holder.host === hostName() && holder.boot === bootToken()
 }
 
 /**

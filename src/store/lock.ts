@@ -59,6 +59,12 @@ export class ComputeLock {
     }
   }
 
+  /** Whether somebody holds the lock of `hash` who is not known to be dead. */
+  isHeld(hash: string): boolean {
+    const holder = holderOf(path.join(this.#dir, hash.slice(0, 32)))
+    return holder !== undefined && aliveness(holder.host, holder.boot, holder.pid, holder.start) !== 'dead'
+  }
+
   async #acquire<T>(
     key: string,
     file: string,

@@ -1,5 +1,6 @@
 import * as fs from 'node:fs'
 import * as os from 'node:os'
+import { isMainThread } from 'node:worker_threads'
 import { sha256 } from '../identity/digest.js'
 
 let token: string | undefined
@@ -70,9 +71,20 @@ export function aliveness(
   return stat.state === 'T' || stat.state === 't' ? 'stopped' : 'alive'
 }
 
-/** This process's start in clock ticks since boot, where the system tells. */
+/** This process's start in clock ticks since boot, or this worker thread's, where the system tells. */
 export function ownStartTime(): string | undefined {
-  return statOf(process.pid)?.startTime
+  return statOf(ownPid())?.startTime
+}
+
+let pid: number | undefined
+
+/**
+ * What says whether this thread is alive: the process's id, or in a worker thread the thread's own, which the system takes for one.
+ * A thread may be ended while its process goes on, and what it held is then free.
+ */
+export function ownPid(): number {
+  pid ??= isMainThread ? process.pid : Number(/\d+$/.exec(linkOr('/proc/thread-self'))?.[0] ?? process.pid)
+  return pid
 }
 
 function statOf(pid: number): { state: string; startTime: string } | undefined {

@@ -1,8 +1,10 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
+import * as path from 'node:path'
 import { DeclarationError, KeyCollisionError, ReadOnlyError, refuseUnknown } from '../errors.js'
 import type { Digest } from '../identity/digest.js'
 import type { Key } from '../identity/key.js'
 import { loadChecksums } from './checksum.js'
+import { Claims } from './claims.js'
 import { evict, forget, onlyNeededBy } from './clean.js'
 import { type CommitOptions, type Committed, Committer } from './commit.js'
 import { type Artifact, type ArtifactFile, type Entry, parseList } from './entry.js'
@@ -10,6 +12,7 @@ import { EntryFiles, type Read } from './entry-files.js'
 import { StoreEvents } from './events.js'
 import { FolderBlobs } from './folder-blobs.js'
 import type * as io from './io.js'
+import { ItemSpace } from './items/space.js'
 import { ComputeLock } from './lock.js'
 import { openFolder } from './open.js'
 import type { VerifyOptions, VerifyReport } from './verify.js'
@@ -47,9 +50,12 @@ export type Lookup =
 interface Shared {
   readonly events: StoreEvents
   readonly inFlight: Map<string, Promise<unknown>>
+  /** By folder. */
+  readonly spaces: Map<string, ItemSpace>
+  readonly claims: Map<string, Claims>
 }
 
-/** One per real path and process, whatever the options: counts, and what is being computed right now. */
+/** One per real path and process, whatever the options, as long as it is the same store: counts, what is being computed, items. */
 const sharedByFolder = new Map<string, Shared>()
 
 /** Keys, entries and blobs in a folder. Knows nothing of cachers, stages or jobs. */
@@ -64,6 +70,8 @@ export class EntryStore {
   readonly modes: io.Modes
   readonly #lock: ComputeLock
   readonly #inFlight: Map<string, Promise<unknown>>
+  readonly #spaces: Map<string, ItemSpace>
+  readonly #claims: Map<string, Claims>
   readonly #warned = new Set<string>()
   /** Entries whose views this process has seen to. */
   readonly #viewed = new Set<string>()
@@ -79,10 +87,11 @@ export class EntryStore {
       create: options.create ?? false,
       trustWorldWritable: options.trustWorldWritable ?? false,
     })
-    let shared = sharedByFolder.get(open.folder)
+    const name = JSON.stringify([open.folder, open.id])
+    let shared = sharedByFolder.get(name)
     if (shared === undefined) {
-      shared = { events: new StoreEvents(open.folder), inFlight: new Map() }
-      sharedByFolder.set(open.folder, shared)
+      shared = { events: new StoreEvents(open.folder), inFlight: new Map(), spaces: new Map(), claims: new Map() }
+      sharedByFolder.set(name, shared)
     }
     this.folder = open.folder
     this.id = open.id
@@ -91,6 +100,8 @@ export class EntryStore {
     this.durability = durability
     this.events = shared.events
     this.#inFlight = shared.inFlight
+    this.#spaces = shared.spaces
+    this.#claims = shared.claims
     this.blobs = new FolderBlobs(open.folder, { durable, readOnly, modes: open.modes, events: shared.events })
     this.#entries = new EntryFiles(open.folder, open.modes, shared.events)
     this.#committer = new Committer(this)
@@ -161,6 +172,13 @@ export class EntryStore {
   async present(artifact: Artifact): Promise<boolean> {
     const files = artifact.files ?? (await this.filesOf(artifact))
     return files?.every((file) => this.blobs.sizeNow(file.sha256) === file.bytes) ?? false
+  }
+
+  /** As `present`, without reading: of more files than an entry holds, only whether their list is there. */
+  presentNow({ files, list }: Artifact): boolean {
+    const { blobs } = this
+    if (files === undefined) return blobs.sizeNow(list!.sha256) === list!.bytes
+    return files.every((file) => blobs.sizeNow(file.sha256) === file.bytes)
   }
 
   /** The files of an artifact; undefined when their list was a blob and is gone. */
@@ -336,8 +354,53 @@ export class EntryStore {
     return verify(this, options)
   }
 
-  /** Nothing is held between calls in this version; here so that code that closes stores is right already. */
-  async close(): Promise<void> {}
+  /** For curio: the items of a key. One for all who ask in this process. */
+  itemSpace(key: string): ItemSpace {
+    const dir = path.join(this.dirOf(key), 'items')
+    let space = this.#spaces.get(dir)
+    if (space === undefined) {
+      space = new ItemSpace(dir, this)
+      this.#spaces.set(dir, space)
+    }
+    return space
+  }
+
+  /** Whether a key is being computed now, by this process or another, as far as can be told. */
+  isBusy(key: Key): boolean {
+    return this.#inFlight.has(key.hash) || this.#lock.isHeld(key.hash)
+  }
+
+  /** Who computes which items of a space; one for each in this process. */
+  claims(space: string): Claims {
+    let claims = this.#claims.get(space)
+    if (claims === undefined) {
+      claims = new Claims(this.folder, space, {
+        modes: this.modes,
+        staleMs: this.#lock.options.staleMs,
+        onLost: (reason) => this.events.emit({ kind: 'lock-lost', key: `claims/${space}`, reason }),
+      })
+      this.#claims.set(space, claims)
+    }
+    return claims
+  }
+
+  /** Folders of items of any key. */
+  itemDirs(signal?: AbortSignal): AsyncGenerator<string> {
+    return this.#entries.itemDirs(signal)
+  }
+
+  /**
+   * Seals the items this process has written, whichever store of this folder they were put into; by `durability: 'artifact'` they
+   * survive loss of power afterwards. The store may be used again.
+   */
+  async close(): Promise<void> {
+    if (this.readOnly) return
+    for (const claims of this.#claims.values()) claims.closeIfIdle()
+    for (const space of this.#spaces.values()) {
+      space.close()
+      if (this.durability === 'artifact') space.sync(this.folder)
+    }
+  }
 }
 
 /** Waits until `work` is over, however it ends, or until the abort. */

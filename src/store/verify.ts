@@ -1,9 +1,11 @@
 import * as path from 'node:path'
 import { CurioError } from '../errors.js'
 import { byCodeUnit } from '../identity/canonical.js'
-import type { Digest } from '../identity/digest.js'
+import { type Digest, isDigest } from '../identity/digest.js'
 import { type Artifact, artifactDigest, type Entry } from './entry.js'
+import { StoreEvents } from './events.js'
 import { stampOf } from './hashing.js'
+import { ItemSpace } from './items/space.js'
 import type { EntryStore } from './store.js'
 import { temporaries } from './temporaries.js'
 
@@ -18,6 +20,7 @@ export interface Problem {
     | 'blob-damaged'
     | 'blob-missing'
     | 'digest-wrong'
+    | 'item-damaged'
     | 'temporary'
   /** File or key. */
   readonly where: string
@@ -111,6 +114,12 @@ export async function verify(store: EntryStore, options: VerifyOptions = {}): Pr
     const users = [...(needed.get(digest)?.users ?? [])].join(', ') || 'no entry'
     problems.push({ kind: 'blob-damaged', where: store.blobs.path(digest), detail: `needed by ${users}`, repaired })
   }
+  for await (const dir of store.itemDirs()) {
+    signal?.throwIfAborted()
+    const items = itemsIn(store, dir)
+    for (const digest of items.blobs) needed.set(digest, needed.get(digest) ?? { users: new Set(), dirs: new Set() })
+    problems.push(...items.problems)
+  }
   problems.push(...temporaries(store, writable))
 
   const orphans = [...present].filter(([digest]) => !needed.has(digest))
@@ -121,6 +130,27 @@ export async function verify(store: EntryStore, options: VerifyOptions = {}): Pr
     unreferenced: { blobs: orphans.length, bytes: orphans.reduce((sum, [, bytes]) => sum + bytes, 0) },
     problems,
   }
+}
+
+/** Reads every item of a folder: what is damaged of them, and which blobs the large ones need. */
+function itemsIn(store: EntryStore, dir: string): { readonly blobs: Set<Digest>; readonly problems: Problem[] } {
+  const events = new StoreEvents(store.folder)
+  const space = new ItemSpace(dir, { modes: store.modes, events })
+  const blobs = new Set<Digest>()
+  try {
+    for (const { kind, payload } of space.records()) {
+      if (kind !== 'blob') continue
+      for (const [name] of Buffer.from(payload)
+        .toString('latin1')
+        .matchAll(/[0-9a-f]{64}/g))
+        if (isDigest(name)) blobs.add(name)
+    }
+  } finally {
+    space.close()
+  }
+  const count = events.counts['item-damaged'] ?? 0
+  const detail = `${count} ${count === 1 ? 'item is' : 'items are'} damaged: they are computed again when they are asked for`
+  return { blobs, problems: count === 0 ? [] : [{ kind: 'item-damaged', where: dir, detail, repaired: false }] }
 }
 
 /** Undefined: a file of somebody else's that happens to be called like an entry, or one that has just gone. */

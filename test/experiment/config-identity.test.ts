@@ -2,7 +2,7 @@ import * as fs from 'node:fs'
 import * as path from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
-import { Config, ignored, inputDir, inputFile, type StageRecord, stage } from '../../src/index.js'
+import { Config, ignored, inputDir, inputFile, oneOf, type StageRecord, secret, stage } from '../../src/index.js'
 import { failure, NumberCacher, newStore, quiet, tempDir } from './helpers.js'
 
 /** Reads the whole set, whatever its class: what counts is what differs between two keys. */
@@ -53,6 +53,47 @@ describe('what of a configuration counts', () => {
       d: z.discriminatedUnion('kind', [z.object({ kind: z.literal('x') }), z.object({ kind: z.literal('y') })]),
     }) {}
     expect(await keyOf(new D({ d: { kind: 'x' } }))).not.toBe(await keyOf(new D({ d: { kind: 'y' } })))
+  })
+
+  it('a variant counts by its class and fields, and a changed default of one is found', async () => {
+    const program = (layers: number) => {
+      class Conv extends Config({ kind: z.literal('conv').default('conv'), layers: z.int().default(layers) }) {}
+      class Mlp extends Config({ kind: z.literal('mlp').default('mlp'), layers: z.int().default(2) }) {}
+      return class P extends Config({ model: oneOf('kind', [Conv, Mlp]).prefault({ kind: 'conv' }) }) {}
+    }
+    const run = async (Class: ReturnType<typeof program>, params: object) => {
+      const one = stage({ params: Class, outputs: { n: NumberCacher }, name: 'variants' }, async () => ({ n: 1 }))
+      const record: StageRecord = (await (await quiet(store)).run(params as never, [one] as never)) as never
+      return record.stages[0]!
+    }
+    const P = program(12)
+    const { key } = await run(P, new P())
+    expect(await run(P, new P({ model: { kind: 'conv', layers: 12 } }))).toMatchObject({
+      key,
+      how: 'loaded',
+    })
+    expect((await run(P, new P({ model: { kind: 'mlp' } }))).key).not.toBe(key)
+    expect(await store.entry(key)).toMatchObject({
+      params: { 'model.kind': '"conv"', 'model.layers': '12' },
+      defaults: { 'model.layers': '12' },
+    })
+    const Q = program(13)
+    const error = await failure(run(Q, new Q()))
+    expect(error).toMatchObject({ code: 'ERR_DEFAULT_CHANGED', field: 'model.layers', was: '12', is: '13' })
+  })
+
+  it('a secret counts nowhere, and its entry does not hold it', async () => {
+    class P extends Config({
+      a: z.int(),
+      login: z.object({ user: z.string(), token: secret(z.string()) }),
+      key: secret(z.string()),
+    }) {}
+    const make = (token: string) => new P({ a: 1, login: { user: 'ann', token }, key: token })
+    const key = await keyOf(make('hunter2'))
+    expect(await keyOf(make('hunter3'))).toBe(key)
+    const entry = await store.entry(key)
+    expect(entry!.ignored).toEqual({ key: '"***"', 'login.token': '"***"' })
+    expect(JSON.stringify(entry)).not.toContain('hunter')
   })
 
   it('a default that is different each time is none', async () => {
@@ -155,6 +196,7 @@ describe('input files', () => {
         .endsWith('.csv'),
       nullable: inputFile().nullable(),
       readonly: inputFile().readonly(),
+      later: z.lazy(() => inputFile()),
     }
     for (const [name, schema] of Object.entries(schemas)) {
       class D extends Config({ file: schema, kind: z.literal(name) }) {}
@@ -176,7 +218,6 @@ describe('input files', () => {
       tuple: [z.tuple([inputFile(), z.int()]), [file, 1]],
       transform: [inputFile().transform((text) => text.trim()), file],
       intersection: [z.intersection(z.object({ a: inputFile() }), z.object({ b: z.int() })), { a: file, b: 1 }],
-      lazy: [z.lazy(() => inputFile()), file],
     }
     for (const [name, [schema, value]] of Object.entries(shapes)) {
       class D extends Config({ x: schema }) {}

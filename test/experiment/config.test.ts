@@ -66,9 +66,9 @@ describe('Config', () => {
 
   it('is read-only and deeply frozen, but a subclass may have fields of its own', () => {
     const train = new Train({ epochs: 1, optim: {}, data: { tags: ['a'] } })
-    expect(() => Object.assign(train, { epochs: 2 })).toThrow(TypeError)
+    expect(() => Object.assign(train, { epochs: 2 })).toThrow(ConfigError)
     expect(() => (train.data.tags as string[]).push('b')).toThrow(TypeError)
-    expect(() => Object.assign(train.optim, { lr: 2 })).toThrow(TypeError)
+    expect(() => Object.assign(train.optim, { lr: 2 })).toThrow(ConfigError)
     train.total += 5
     expect(train.total).toBe(5)
     expect(Object.isExtensible(train)).toBe(true)
@@ -183,5 +183,72 @@ describe('Config', () => {
     expect(() => Config({}, { chek: () => undefined } as never)).toThrow(DeclarationError)
     class Odd extends Config({}, { check: () => false as never }) {}
     expect(() => new Odd()).toThrow('the check of Odd returned boolean')
+  })
+
+  describe('clone', () => {
+    class Net extends Config({ size: z.int().default(8), drop: z.number().default(0) }) {}
+    class Run extends Config({
+      net: Net.schema().prefault({ size: 16 }),
+      layers: z.array(z.object({ size: z.int(), name: z.string().default('x') })).default([]),
+      free: z.record(z.string(), z.number()).default({}),
+      seed: z.string().transform((text) => Number(text)),
+      workers: ignored(z.int().default(4)),
+    }) {}
+    const run = new Run({ seed: '3', layers: [{ size: 1 }, { size: 2 }], free: { a: 1, b: 2 }, workers: 9 })
+
+    it('differs by a dotted or nested change, and by nothing else', () => {
+      const other = run.clone({ 'net.drop': 0.5, layers: { 1: { size: 5 } }, 'layers.0.name': 'first' })
+      expect(other).toBeInstanceOf(Run)
+      expect(other.net).toEqual(new Net({ size: 16, drop: 0.5 }))
+      expect(other.layers).toEqual([
+        { size: 1, name: 'first' },
+        { size: 5, name: 'x' },
+      ])
+      expect([other.seed, other.workers]).toEqual([3, 9])
+      expect([run.net.drop, run.layers[1]!.size]).toEqual([0, 2])
+      expect(run.clone()).toEqual(run)
+      expect(other.clone({ net: { size: 1 } }).net).toEqual(new Net({ size: 1, drop: 0.5 }))
+    })
+
+    it('merges objects, or puts one in the place of what was there', () => {
+      expect(run.clone({ free: { c: 3 } }).free).toEqual({ a: 1, b: 2, c: 3 })
+      expect(run.clone({ free: { '=replace=': true, c: 3 } }).free).toEqual({ c: 3 })
+      expect(run.clone({ net: new Net({ size: 3 }) }).net.size).toBe(3)
+      class Outer extends Config({ inner: Run }) {}
+      const outer = new Outer({ inner: run })
+      expect(outer.clone({ 'inner.net.size': 2 }).inner.net.size).toBe(2)
+      expect(outer.inner.net.size).toBe(16)
+    })
+
+    it('refuses what does not fit, and names that reach into prototypes', () => {
+      expect(() => run.clone({ 'net.siz': 1 })).toThrow(/siz: no such field; did you mean size/)
+      expect(() => run.clone({ 'layers.7.size': 1 })).toThrow(/7 is no place in a list of 2/)
+      expect(() => run.clone({ '__proto__.x': 1 })).toThrow(ConfigError)
+      expect(() => run.clone(JSON.parse('{"net": {"__proto__": {"x": 1}}}') as object as never)).toThrow(ConfigError)
+    })
+  })
+
+  it('comes from a command line', () => {
+    class Optim extends Config({ lr: z.number().default(0.1), name: z.string().default('adam') }) {}
+    class Run extends Config({
+      epochs: z.int(),
+      label: z.string().default(''),
+      verbose: z.boolean().default(false),
+      tags: z.array(z.string()).default([]),
+      optim: Optim.schema().prefault({ name: 'sgd' }),
+    }) {}
+    const run = Run.fromArgs(['--epochs=3', '--label=007', '--verbose', '--tags=["a"]', '--optim.lr=0.5'])
+    expect({ ...run, optim: { ...run.optim } }).toEqual({
+      epochs: 3,
+      label: '007',
+      verbose: true,
+      tags: ['a'],
+      optim: { lr: 0.5, name: 'sgd' },
+    })
+    expect(run.optim).toBeInstanceOf(Optim)
+    expect(() => Run.fromArgs(['--epochs=3', '--epoch=3'])).toThrow(/did you mean epochs/)
+    expect(() => Run.fromArgs(['epochs=3'])).toThrow(/is no --name=value/)
+    expect(() => Run.fromArgs(['--epochs=x'])).toThrow(/epochs/)
+    expect(() => Run.fromArgs(['--epochs=3', '--optim={"__proto__": 1}'])).toThrow(ConfigError)
   })
 })

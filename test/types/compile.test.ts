@@ -9,6 +9,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const maxInstantiations = 1_000_000
 const stages = 50
+const links = 30
 let project = ''
 
 /** Runs the compiler; gives what it prints, also when it finds errors. */
@@ -47,6 +48,11 @@ beforeAll(async () => {
   fs.cpSync(path.join(root, 'docs/examples'), path.join(project, 'lib/examples'), { recursive: true })
   fs.copyFileSync(path.join(root, 'test/types/exported.ts'), path.join(project, 'lib/exported.ts'))
   write('scale/pipeline.ts', pipeline(stages))
+  write('links/chain.ts', chain(links))
+  write(
+    'links.json',
+    JSON.stringify({ compilerOptions: { ...compilerOptions, noEmit: true, declaration: false }, include: ['links'] }),
+  )
   // The package's own declarations, as they are published.
   const printed = await tsc([
     '-p',
@@ -85,6 +91,22 @@ function pipeline(count: number): string {
   return `${lines.join('\n')}\n`
 }
 
+/** A chain of steps, each of a class of its own. */
+function chain(count: number): string {
+  const lines = ["import { Chain, Step } from 'curio'", "import { z } from 'zod'"]
+  for (let i = 0; i < count; i++) {
+    const [takes, gives] = i % 2 === 0 ? ['number', 'string'] : ['string', 'number']
+    const body = i % 2 === 0 ? 'String(value + this.by)' : 'value.length + this.by'
+    lines.push(
+      `export class S${i} extends Step({ by: z.number().default(${i}) }) { compute(value: ${takes}): ${gives} { return ${body} } }`,
+    )
+  }
+  const all = Array.from({ length: count }, (_, i) => `new S${i}()`).join(', ')
+  lines.push(`export const chain = new Chain({ steps: [${all}] })`)
+  lines.push(`export const last: Promise<${count % 2 === 0 ? 'number' : 'string'}> = chain.run(1)`)
+  return `${lines.join('\n')}\n`
+}
+
 describe('against the built package', () => {
   it('the examples, and a library that exports everything with inferred types, compile with their declarations', async () => {
     const printed = await tsc(['-p', 'tsconfig.json', '--emitDeclarationOnly', '--outDir', 'out'])
@@ -102,6 +124,17 @@ describe('against the built package', () => {
     const checking = /Check time:\s+([\d.]+s)/.exec(printed)?.[1]
     console.log(
       `scale: ${stages} stages: ${instantiations} instantiations, checked in ${checking}, tsc ${seconds} s in all`,
+    )
+    expect(instantiations).toBeGreaterThan(1000)
+    expect(instantiations).toBeLessThan(maxInstantiations)
+  })
+
+  it(`a chain of ${links} steps compiles within ${maxInstantiations.toLocaleString('en')} instantiations`, async () => {
+    const printed = await tsc(['-p', 'links.json', '--extendedDiagnostics'])
+    expect(printed).not.toContain('error TS')
+    const instantiations = Number(/Instantiations:\s+(\d+)/.exec(printed)?.[1])
+    console.log(
+      `scale: ${links} links: ${instantiations} instantiations, ${/Check time:\s+([\d.]+s)/.exec(printed)?.[1]}`,
     )
     expect(instantiations).toBeGreaterThan(1000)
     expect(instantiations).toBeLessThan(maxInstantiations)

@@ -1,5 +1,7 @@
 /** Everything a library of stages may export with inferred types; `compile.test.ts` writes its declarations against the built package. */
 import {
+  anyStep,
+  Chain,
   Codec,
   Config,
   callable,
@@ -8,8 +10,11 @@ import {
   inputFile,
   Lazy,
   lazy,
+  oneOf,
   type StageContext,
+  Step,
   Store,
+  secret,
   stage,
   stageOf,
 } from 'curio'
@@ -23,6 +28,12 @@ export class Optim extends Config({ lr: z.number().default(0.1) }) {
 }
 export class Params extends Config({ file: inputFile(), optim: Optim, workers: ignored(z.int().default(1)) }) {}
 export class Longer extends Params.extend({ epochs: z.int().default(1) }) {}
+export class Plain extends Config({ name: z.literal('plain').default('plain') }) {}
+export class Chosen extends Config({
+  model: oneOf('name', [Plain, Optim]).optional(),
+  token: secret(z.string().optional()),
+}) {}
+export const chosen = oneOf('name', [Plain, Optim])
 export const schema = Optim.schema()
 export const picked = Params.pick('file', 'optim')
 
@@ -64,6 +75,20 @@ export const pair = stage(
     return [log, 2, 'three'] as const
   },
 )
+export class Count extends Step({ from: z.int().default(0) }) {
+  compute(text: string) {
+    return this.from + text.length
+  }
+}
+export class Embed extends Step({ model: z.string(), body: anyStep<[text: string], number>() }) {
+  async *computeBatch(texts: AsyncIterable<string>) {
+    for await (const text of texts) yield new Float32Array(await this.body.run(text))
+  }
+}
+export const count = new Count()
+export const chain = new Chain({ steps: [count, new Chain({ steps: [{ type: 'Count' }] })], infra: { folder: '.' } })
+export const many = (values: string[]) => count.runMany(values)
+export const kept = (value: string) => chain.lookup(value)
 export class Model {
   @stage({ inputs: [load], outputs: { text: TextCacher } })
   async show(_record: StageContext, { rows }: { rows: number[] }) {

@@ -1,0 +1,49 @@
+/** What a worker is asked to do: plain data, small, the same for a pool, a process of its own, and a cluster. */
+import type { Digest } from '../identity/digest.js'
+import type { ExecMode } from './options.js'
+import type { Travelling } from './travel.js'
+
+/** Part of a computation, for a worker. Functions cannot travel: it says where to import them from. */
+export interface Assignment {
+  /** The text of the key, for messages. */
+  readonly where: string
+  readonly config: Travelling
+  /** The infra's field in it. */
+  readonly field: string
+  /** Its infra has a `backend`, not a `cluster`. */
+  readonly isStep: boolean
+  readonly folder: string
+  readonly mode: ExecMode
+  /** The hash of the key: a worker that comes to another one computes something else, and must not. */
+  readonly key: Digest
+  /** Of a forced task. */
+  readonly token?: string | undefined
+  /** Items of a map or step, with the keys they are stored under; undefined for a task. */
+  readonly items?: readonly { readonly uid: string; readonly value: unknown }[]
+  /** Claims of those who wait for it: what it asks for in turn is not waited for because of them. */
+  readonly claims?: readonly string[]
+}
+
+/** Where a job is: what is known of one that came to nothing. */
+export interface JobFacts {
+  readonly id?: string
+  readonly exitCode?: number | undefined
+  readonly signal?: string | undefined
+  readonly stdout?: string
+  readonly stderr?: string
+  /** The last lines of what it wrote to stderr. */
+  readonly lastLines?: string
+}
+
+/** How an assignment ended. What it computed is in the store. */
+export type Outcome =
+  | { readonly ok: true }
+  /** The user's code failed, and the error is stored; or it cannot be. `remote` is its text, with the stack. */
+  | {
+      readonly ok: false
+      readonly isStored: boolean
+      readonly name: string
+      readonly message: string
+      readonly remote?: string
+      readonly job?: JobFacts
+    }

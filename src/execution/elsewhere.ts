@@ -1,0 +1,85 @@
+/** From a computation to those who do it elsewhere: what each worker gets, and what came of it. */
+import type { Store } from '../artifact/store.js'
+import { CachedError, JobError } from '../errors.js'
+import { claimsAround } from '../store/claims.js'
+import { readError } from '../store/error-file.js'
+import type { Assignment, Outcome } from './assignment.js'
+import { isPool, runOn, workersOf } from './backends/index.js'
+import type { Done, Todo } from './batch.js'
+import { chunksOf, poolChunksOf } from './chunks.js'
+import type { Dispatch } from './engine.js'
+import type { Infra } from './infra.js'
+import type { Recipe } from './recipe.js'
+import { doneOf, type Shelf } from './shelf.js'
+
+/** Has a task computed by a worker. Its result, or error, is then in the store. */
+export async function elsewhere(
+  infra: Infra,
+  recipe: Recipe,
+  store: Store,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const assignment = { ...infra.assign(recipe, store), claims: claimsAround() }
+  for await (const { outcome } of runOn(infra.cluster, [assignment], infra.options, store, signal)) {
+    if (outcome.ok) continue
+    const stored = outcome.isStored ? readError(store, recipe.key) : undefined
+    throw stored === undefined ? jobError(assignment, outcome) : new CachedError(stored)
+  }
+}
+
+/** Has items computed by workers, chunk by chunk. A single one is not worth a pool: undefined then. */
+export function dispatchTo<I>(
+  infra: Infra,
+  shelf: Shelf<unknown>,
+  assign: () => Assignment = () => infra.assign(shelf.recipe, shelf.store),
+  before?: (todo: readonly Todo<I>[], signal: AbortSignal) => Promise<void>,
+): Dispatch<I> {
+  const { cluster, options } = infra
+  return (todo, _claim, signal) => {
+    if (isPool(cluster) && todo.length === 1) return undefined
+    const { maxJobs = null, minItemsPerJob = 1 } = options
+    const chunks = isPool(cluster)
+      ? poolChunksOf(todo, workersOf(options), maxJobs, minItemsPerJob)
+      : chunksOf(todo, maxJobs, minItemsPerJob)
+    return inChunks(infra, shelf, chunks, assign, () => before?.(todo, signal), signal)
+  }
+}
+
+async function* inChunks<I>(
+  infra: Infra,
+  shelf: Shelf<unknown>,
+  chunks: readonly (readonly Todo<I>[])[],
+  assign: () => Assignment,
+  before: () => Promise<void> | undefined,
+  signal: AbortSignal,
+): AsyncGenerator<readonly Done[]> {
+  const { store, recipe } = shelf
+  await shelf.describe()
+  await before()
+  const claims = claimsAround()
+  const assignments = chunks.map((items) => ({ ...assign(), items, claims }))
+  let failure: JobError | undefined
+  for await (const { index, outcome } of runOn(infra.cluster, assignments, infra.options, store, signal)) {
+    const uids = chunks[index]!.map(({ uid }) => uid)
+    const records = shelf.lookAgain(uids)
+    const done = uids.flatMap((uid, i): Done[] => {
+      const record = records[i]
+      return record === undefined ? [] : [doneOf(uid, record)]
+    })
+    if (done.length > 0) yield done
+    if (outcome.ok) {
+      if (done.length === uids.length) continue
+      const missing = `a worker said that it was done, and ${uids.length - done.length} of its items are not stored`
+      failure ??= new JobError(recipe.key.text, missing)
+    } else if (!outcome.isStored || !done.some(({ kind }) => kind === 'error')) {
+      failure ??= jobError(assignments[index]!, outcome)
+    }
+  }
+  if (failure !== undefined) throw failure
+}
+
+function jobError({ where }: Assignment, outcome: Outcome & { readonly ok: false }): JobError {
+  const { name, message, remote, job } = outcome
+  const reason = name === 'JobError' ? message : `${name}: ${message}`
+  return new JobError(where, reason, { ...job, ...(remote === undefined ? {} : { remoteStack: remote }) })
+}

@@ -1,0 +1,72 @@
+import { errorIn, gone } from '../artifact/item-codec.js'
+import { CachedError, CurioError, type ErrorFacts, NotFoundError } from '../errors.js'
+import type { Work } from './engine.js'
+import type { Entry } from './entry.js'
+import { entryOf } from './entry.js'
+import type { Node } from './node.js'
+import { Pipe } from './pipe.js'
+
+/** How far the result of a step for one value is. */
+export type ItemStatus = 'not submitted' | 'running' | 'completed' | 'failed'
+
+/** What is kept of a step for one value. Nothing here computes. */
+export class Lookup<T> {
+  readonly #pipe: Pipe
+  /** What the value goes by. */
+  readonly uid: string
+
+  /** For curio: made by `step.lookup(value)`. */
+  constructor(node: Node, args: readonly unknown[]) {
+    this.#pipe = new Pipe(node)
+    this.uid = entryOf(node, args, true).uid
+  }
+
+  /** The folder that has its results; undefined where none are kept on disk. */
+  async folder(): Promise<string | undefined> {
+    const shelf = (await this.#work())?.shelf
+    return shelf?.store.dirOf(shelf.recipe.key.text)
+  }
+
+  /** Without decoding it. `running`: by this process or another, as far as can be told. */
+  async status(): Promise<ItemStatus> {
+    const work = await this.#work()
+    if (work === undefined) return 'not submitted'
+    const { shelf, ram } = work
+    if (ram?.has(this.uid) === true) return 'completed'
+    const [record] = shelf?.lookAgain([this.uid]) ?? []
+    if (record !== undefined && record.kind !== 'error') return 'completed'
+    if (shelf?.claims.isHeld(this.uid) === true) return 'running'
+    return record === undefined ? 'not submitted' : 'failed'
+  }
+
+  /**
+   * The result.
+   *
+   * @throws {CachedError} the error that is kept, {NotFoundError} when there is neither.
+   */
+  async result(): Promise<T> {
+    const work = await this.#work()
+    const box = await work?.ram?.get(this.uid)
+    if (box !== undefined) return box.value as T
+    const [record] = work?.shelf?.lookAgain([this.uid]) ?? []
+    if (record?.kind === 'error') throw new CachedError(errorIn(record) as unknown as ErrorFacts)
+    const value = record === undefined ? gone : await work!.codec.decode(record)
+    if (value !== gone) return value as T
+    throw new NotFoundError(`a result for ${this.uid}`, work?.where ?? 'a step that keeps none')
+  }
+
+  /** Forgets the result, or the error. @param recursive those of the steps before it, too. */
+  async clearCache({ recursive = false }: { readonly recursive?: boolean } = {}): Promise<void> {
+    await this.#pipe.clear(this.uid, recursive)
+  }
+
+  /** Of whoever keeps the results; undefined where nobody does, or there is no store to read from. */
+  async #work(): Promise<Work<Entry, unknown> | undefined> {
+    try {
+      return await this.#pipe.keeper?.work()
+    } catch (error) {
+      if (CurioError.is(error, 'ERR_READ_ONLY')) return undefined
+      throw error
+    }
+  }
+}

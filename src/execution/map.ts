@@ -1,0 +1,220 @@
+/** A map: a configuration that has one result for each of many items. */
+import { ItemCodec } from '../artifact/item-codec.js'
+import { Items, type ItemsOptions, type SetOptions } from '../artifact/items.js'
+import type { Store } from '../artifact/store.js'
+import { CurioError, DeclarationError } from '../errors.js'
+import { sha256, tail } from '../identity/digest.js'
+import { adopting } from '../store/claims.js'
+import type { ItemSpace } from '../store/items/space.js'
+import { MemoryBlobs } from '../store/memory-blobs.js'
+import type { Assignment } from './assignment.js'
+import { decorator, type MethodOptions } from './decorate.js'
+import { dispatchTo } from './elsewhere.js'
+import { ensure, Results, results, type Work } from './engine.js'
+import { Infra } from './infra.js'
+import { refuseWhileImporting } from './main.js'
+import { bytesInRam, infraSchema, type MapInput } from './options.js'
+import { progressOf } from './progress.js'
+import { Ram } from './ram.js'
+import type { Definition } from './recipe.js'
+import { Shelf } from './shelf.js'
+import { currentSignal } from './signal.js'
+
+/** Longest uid of an item, in characters; what is longer is cut, and told apart by a hash. */
+const longestUid = 256
+
+/** Options of `@map`. */
+export interface MapMethodOptions<I> extends MethodOptions {
+  /** What tells an item from all others, as text. */
+  readonly itemUid: (item: I) => string
+  /** Longest uid before it is cut, in characters. Default 256. */
+  readonly itemUidMaxLength?: number
+}
+
+/** What an infra needs to know of its method besides the definition. */
+interface MapDefinition extends Definition {
+  readonly itemUid: (item: unknown) => string
+  readonly itemUidMaxLength: number
+}
+
+/** Stored results, with those in memory behind them. */
+class CacheDict extends Items {
+  readonly #changed: (key: string) => void
+
+  constructor(store: Store, space: ItemSpace, options: ItemsOptions, changed: (key: string) => void) {
+    super(store, space, options)
+    this.#changed = changed
+  }
+
+  override async setMany(entries: Iterable<readonly [string, unknown]>, options: SetOptions = {}): Promise<boolean[]> {
+    const all = [...entries]
+    for (const [key] of all) this.#changed(key)
+    return super.setMany(all, options)
+  }
+
+  override async delete(key: string): Promise<boolean> {
+    this.#changed(key)
+    return super.delete(key)
+  }
+}
+
+/** The infra of a map: `xp.infra`. */
+export class ItemMap extends Infra {
+  #ram: Ram<unknown> | undefined
+  readonly #forced = new Set<string>()
+  #shelf: { readonly store: Store; readonly shelf: Shelf<unknown> } | undefined
+
+  /** For curio: what computes the items of a method. */
+  async work(given: Definition, signal?: AbortSignal): Promise<Work<unknown, unknown>> {
+    const definition = given as MapDefinition
+    const { options } = this
+    const isOwn = definition === this.definition
+    const store = await this.store()
+    const keepInRam = options.keepInRam ?? store !== undefined
+    const limit = bytesInRam(keepInRam)
+    const shelf = store === undefined ? undefined : await this.#shelfIn(store, definition)
+    const codec = shelf?.items.codec ?? new ItemCodec(new MemoryBlobs(), definition.cacher, Number.POSITIVE_INFINITY)
+    if (isOwn && limit !== undefined) this.#ram ??= new Ram(codec, limit)
+    return {
+      where: shelf?.recipe.key.text ?? `${this.owner.constructor.name}.${definition.member}`,
+      mode: this.mode,
+      codec,
+      shelf,
+      ram: isOwn ? this.#ram : undefined,
+      forced: this.#forced,
+      forbidSingle: options.forbidSingleItemComputation ?? false,
+      uidOf: (item) => shortUid(checkedUid(definition, definition.itemUid(item)), definition.itemUidMaxLength),
+      compute: {
+        run: (items) => (definition.body as (items: unknown) => AsyncIterable<unknown>).call(this.owner, items),
+      },
+      dispatch: shelf === undefined || this.cluster === 'inline' || !isOwn ? undefined : dispatchTo(this, shelf),
+      signal,
+      progress: progressOf(`${this.owner.constructor.name}.${definition.member}`),
+    }
+  }
+
+  async #shelfIn(store: Store, definition: Definition): Promise<Shelf<unknown>> {
+    if (definition !== this.definition) return Shelf.open(store, await this.recipe(definition), definition.cacher)
+    const recipe = await this.recipe()
+    if (this.#shelf?.store !== store || this.#shelf.shelf.recipe !== recipe) {
+      this.#shelf = { store, shelf: Shelf.open(store, recipe, definition.cacher) }
+    }
+    return this.#shelf.shelf
+  }
+
+  protected override async performHere(
+    { items = [] }: Assignment,
+    signal: AbortSignal = new AbortController().signal,
+  ): Promise<void> {
+    const work = await this.work(this.definition, signal)
+    const { shelf } = work
+    if (shelf === undefined) return
+    // Who sent it has claimed them.
+    await adopting(
+      shelf.claims.space,
+      items.map(({ uid }) => uid),
+      () => ensure(work, items, signal),
+    )
+    shelf.sync()
+  }
+
+  /** For curio: the results of a call. */
+  call(definition: Definition, items: Iterable<unknown> | AsyncIterable<unknown>): Results<unknown> {
+    refuseWhileImporting(`${this.owner.constructor.name}.${definition.member}`)
+    const signal = currentSignal()
+    return results(() => this.work(definition, signal), items)
+  }
+
+  /**
+   * The results that are stored, by the uids of their items, like a Map: `get has keys entries delete size`. What is deleted or set in it
+   * goes from memory too.
+   */
+  async cacheDict(): Promise<Items> {
+    const [store, recipe] = [await this.store(), await this.recipe()]
+    if (store === undefined)
+      throw new CurioError(`${recipe.name} has no folder`, { hint: "give it one: infra: { folder: './.curio' }" })
+    const { cacher } = this.definition
+    const space = store.itemSpace(recipe.key.text)
+    return new CacheDict(store, space, cacher === undefined ? {} : { cacher }, (key) => this.#ram?.delete(key))
+  }
+}
+
+function checkedUid({ member }: Definition, uid: unknown): string {
+  if (typeof uid === 'string') return uid
+  throw new DeclarationError(`the itemUid of ${member} gave ${uid === null ? 'null' : typeof uid}, no text`, {
+    hint: 'give text that tells the item from all others: itemUid: String, or a hash of its content',
+  })
+}
+
+/**
+ * A uid of at most `max` characters: its start, how many were cut, its end, and a hash of the whole. A short one is itself; so is one
+ * that was cut before.
+ */
+export function shortUid(uid: string, max = longestUid): string {
+  if (uid.length <= max) return uid
+  const mark = `..${uid.length}..`
+  const rest = max - mark.length - 17
+  const head = Math.ceil(rest / 2)
+  const cut = `${uid.slice(0, head)}${mark}${uid.slice(uid.length - (rest - head))}`
+  return `${cut.isWellFormed() ? cut : cut.toWellFormed()}-${tail(sha256(uid))}`
+}
+
+/** What a method takes, one by one. */
+type ItemOf<M> = M extends (items: infer L) => unknown
+  ? L extends Iterable<infer J> | AsyncIterable<infer J>
+    ? J
+    : never
+  : never
+
+/** An infra for a configuration with one result an item: `infra: MapInfra()`. What it gives are seeds for what the user gives. */
+export function MapInfra(seeds: MapInput = {}): ReturnType<typeof infraSchema<ItemMap, MapInput>> {
+  return infraSchema<ItemMap, MapInput>('map', seeds, (options) => new ItemMap(options))
+}
+
+/**
+ * Keeps each result of a method that takes items and gives one result for each, in their order:
+ * `@map({ itemUid: String }) async *process(items: Iterable<number>) { for (const x of items) yield x ** 2 }`.
+ *
+ * Calls give an AsyncIterable: `for await (const y of xp.process([1, 2]))`, or `await toArray(xp.process([1, 2]))`.
+ */
+export function map<I>(
+  options: MapMethodOptions<I>,
+): <M extends (items: never) => AsyncIterable<unknown>>(
+  method: [ItemOf<M>] extends [I] ? M : (items: Iterable<I>) => AsyncIterable<unknown>,
+  context: ClassMethodDecoratorContext,
+) => M {
+  if (typeof (options as Partial<MapMethodOptions<I>> | undefined)?.itemUid !== 'function') {
+    throw new DeclarationError('@map needs an itemUid: what tells an item from all others', {
+      hint: '@map({ itemUid: String })',
+    })
+  }
+  const decorate = decorator<ItemMap>(
+    '@map',
+    options,
+    ['itemUid', 'itemUidMaxLength'],
+    ItemMap,
+    (infra, definition, args) => {
+      if (args.length !== 1)
+        throw new DeclarationError(`${definition.member} takes one list of items, not ${args.length} arguments`)
+      const [items] = args as [Iterable<unknown>]
+      if (items === null || typeof items !== 'object' || !(Symbol.iterator in items || Symbol.asyncIterator in items)) {
+        throw new DeclarationError(`${definition.member} takes a list of items, not ${typeof items}`)
+      }
+      return infra.call(definition, items)
+    },
+    (method) => {
+      if (method.length !== 1)
+        throw new DeclarationError(`@map ${method.name} takes one argument, the items, not ${method.length}`)
+    },
+    { itemUid: options.itemUid, itemUidMaxLength: options.itemUidMaxLength ?? longestUid },
+  )
+  return decorate as never
+}
+
+/** All results, in memory. */
+export async function toArray<T>(items: AsyncIterable<T> | Iterable<T>): Promise<T[]> {
+  if (items instanceof Results) return (items as Results<T>).toArray()
+  const all: T[] = []
+  for await (const item of items) all.push(item)
+  return all
+}

@@ -1,0 +1,155 @@
+/** How a configuration gets to a worker, and is made again there: one way for pools, processes and clusters. */
+import * as fs from 'node:fs'
+import type { Codec } from '../artifact/cacheable.js'
+import { cacherByName } from '../artifact/registry.js'
+import { CacherError, CurioError, DeclarationError } from '../errors.js'
+import { classId } from '../identity/class-id.js'
+import { isConfig, madeFrom } from '../identity/config.js'
+import type { Assignment } from './assignment.js'
+
+/** A configuration as plain data: where to import its class from, and what to make it from. */
+export interface Travelling {
+  /** File of the module that exports the class; empty for curio's own. */
+  readonly module: string
+  /** Name under which it is exported. */
+  readonly exported: string
+  /** What it is made from: plain data, typed arrays, dates, maps and sets; steps in it travel by their own classes. */
+  readonly input: unknown
+}
+
+/** Classes of curio's own, by name: those that a worker has without importing anything of the user's. */
+export const ownClasses = new Map<string, new (input: never) => object>()
+
+const mark = '$curio'
+
+/** @param isOwn tells what travels by its own class wherever it stands: a step. */
+export function travelling(config: object, isOwn: (config: object) => boolean, more: object = {}): Travelling {
+  const { name } = config.constructor
+  const input = {
+    ...madeFrom(config, (nested) => (isOwn(nested) ? { [mark]: travelling(nested, isOwn) } : undefined)),
+    ...more,
+  }
+  if (ownClasses.get(name) === config.constructor) return { module: '', exported: name, input }
+  const { file } = classId(config.constructor)
+  if (fs.statSync(file, { throwIfNoEntry: false })?.isFile() !== true) {
+    throw new DeclarationError(`${name} cannot be sent to a worker: its module ${file} is no file`, {
+      hint: 'declare it in a file of your package, or say which one: static module = import.meta.url',
+    })
+  }
+  sent.set(`${file}:${name}`, config.constructor)
+  return { module: file, exported: name, input }
+}
+
+const sent = new Map<string, object>()
+
+/** A class of this process that was sent before. */
+export function sentFrom(module: string, exported: string): object | undefined {
+  return sent.get(`${module}:${exported}`)
+}
+
+/**
+ * Makes it again, in a worker.
+ *
+ * @param find gets a class of a module.
+ */
+export async function arrived(
+  { module, exported, input }: Travelling,
+  find: (module: string, exported: string) => Promise<unknown>,
+  more: object = {},
+): Promise<object> {
+  const Class = module === '' ? ownClasses.get(exported) : await find(module, exported)
+  return Reflect.construct(Class as never, [{ ...((await revived(input, find)) as object), ...more }]) as object
+}
+
+async function revived(value: unknown, find: Parameters<typeof arrived>[1]): Promise<unknown> {
+  if (value === null || typeof value !== 'object' || isConfig(value as unknown)) return value
+  if (Array.isArray(value)) {
+    const all: unknown[] = []
+    for (const member of value) all.push(await revived(member, find))
+    return all
+  }
+  const prototype: unknown = Object.getPrototypeOf(value)
+  if (prototype !== Object.prototype && prototype !== null) return value
+  const step = (value as { [mark]?: Travelling })[mark]
+  if (step !== undefined) return arrived(step, find)
+  const object: Record<string, unknown> = {}
+  for (const [name, member] of Object.entries(value)) object[name] = await revived(member, find)
+  return object
+}
+
+/** The modules of a configuration and of what it is made from. */
+function modulesOf({ module, input }: Travelling): string[] {
+  const found = module === '' ? [] : [module]
+  const visit = (value: unknown): void => {
+    if (value === null || typeof value !== 'object') return
+    const step = (value as { [mark]?: Travelling })[mark]
+    if (step !== undefined) found.push(...modulesOf(step))
+    else if (Array.isArray(value) || Object.getPrototypeOf(value) === Object.prototype)
+      Object.values(value).forEach(visit)
+  }
+  visit(input)
+  return [...new Set(found)]
+}
+
+/** An assignment on its way. What the user's own classes are needed for is unpacked after the modules are there. */
+export interface Packed extends Omit<Assignment, 'config' | 'items'> {
+  readonly format: 1
+  readonly modules: readonly string[]
+  readonly module: string
+  readonly exported: string
+  readonly input: Uint8Array
+  readonly items: Uint8Array | undefined
+}
+
+/** @throws {DeclarationError} naming the path of what is no data. */
+export async function pack(assignment: Assignment): Promise<Uint8Array> {
+  const { config, items, ...rest } = assignment
+  const { module, exported, input } = config
+  try {
+    const packed: Packed = {
+      format: 1,
+      ...rest,
+      modules: modulesOf(config),
+      module,
+      exported,
+      input: await encoded(input),
+      items: items === undefined ? undefined : await encoded(items),
+    }
+    return await encoded(packed)
+  } catch (error) {
+    if (!(error instanceof CacherError)) throw error
+    throw new DeclarationError(`${assignment.where} cannot be sent to a worker: ${error.message}`, {
+      cause: error,
+      hint: 'configurations and items that travel are data: register their classes, or run it inline',
+    })
+  }
+}
+
+/** The outer half of `pack`'s opposite. */
+export async function unpack(bytes: Uint8Array): Promise<Packed> {
+  const packed = (await decoded(bytes)) as Packed
+  if (packed?.format === 1) return packed
+  throw new CurioError('what a worker got is no assignment of this version of curio', {
+    hint: 'stop what still runs with another version, and run it again',
+  })
+}
+
+/** A part of a packed assignment. */
+export async function decoded(bytes: Uint8Array): Promise<unknown> {
+  return (await codec()).decode(bytes)
+}
+
+async function encoded(value: unknown): Promise<Uint8Array> {
+  const made = await (await codec()).encode(value)
+  if (typeof made === 'string' || made instanceof Uint8Array) return Buffer.from(made)
+  const pieces: Uint8Array[] = []
+  for await (const piece of made) pieces.push(piece)
+  return Buffer.concat(pieces)
+}
+
+let known: Promise<Codec<unknown, unknown>> | undefined
+
+function codec(): Promise<Codec<unknown, unknown>> {
+  known ??= cacherByName('msgpack') as Promise<Codec<unknown, unknown>>
+  return known
+}

@@ -1,0 +1,45 @@
+import type { z } from 'zod'
+
+interface Def {
+  readonly type: string
+  readonly element?: z.ZodType
+  readonly items?: readonly z.ZodType[]
+  readonly rest?: z.ZodType | null
+  readonly valueType?: z.ZodType
+}
+
+type Each = (schema: z.ZodType, item: unknown, place: string, key: unknown) => Promise<unknown>
+
+/**
+ * A list, tuple, record, map or set with each item replaced, by what its schema says of items; undefined for any other value or schema.
+ * Keys stay as they are.
+ *
+ * @param each gets an item's place as text that goes behind the path of the whole, `[3]` or `.name`, and its number or name.
+ */
+export async function withEach(schema: z.ZodType, value: unknown, each: Each): Promise<unknown> {
+  const { type, element, items, rest, valueType } = schema.def as unknown as Def
+  if ((type === 'array' || type === 'tuple') && Array.isArray(value)) {
+    const made: unknown[] = []
+    for (const [i, item] of value.entries()) {
+      const part = element ?? items?.[i] ?? rest
+      made.push(part ? await each(part, item, `[${i}]`, i) : item)
+    }
+    return made
+  }
+  if (type === 'record' && typeof value === 'object' && value !== null) {
+    const made: [string, unknown][] = []
+    for (const [name, item] of Object.entries(value)) made.push([name, await each(valueType!, item, `.${name}`, name)])
+    return Object.fromEntries(made)
+  }
+  if (type === 'map' && value instanceof Map) {
+    const made = new Map<unknown, unknown>()
+    for (const [key, item] of value) made.set(key, await each(valueType!, item, `.get(${String(key)})`, undefined))
+    return made
+  }
+  if (type === 'set' && value instanceof Set) {
+    const made = new Set<unknown>()
+    for (const item of value) made.add(await each(valueType!, item, `[${made.size}]`, undefined))
+    return made
+  }
+  return undefined
+}

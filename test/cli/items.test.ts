@@ -1,0 +1,45 @@
+import * as fs from 'node:fs'
+import * as path from 'node:path'
+import { Store } from 'curio'
+import { expect, it } from 'vitest'
+import { Squarer } from '../execution/fixtures/local.js'
+import { tempDir } from '../experiment/helpers.js'
+
+const results = async (folder: string): Promise<{ key: string; segments: string[] }> => {
+  const store = await Store.open(folder)
+  const entries = []
+  for await (const entry of store.list()) entries.push(entry)
+  const { key } = entries[0]!
+  const dir = path.join(store.dirOf(key), 'items')
+  return { key, segments: fs.existsSync(dir) ? fs.readdirSync(dir).map((name) => path.join(dir, name)) : [] }
+}
+
+it('what forgets the results of a map removes its items, and they are computed again', async () => {
+  const folder = path.join(tempDir(), 'store')
+  const squarer = new Squarer({ coeff: 5, infra: { folder } })
+  expect(await (squarer.process([1, 2]) as unknown as { toArray(): Promise<number[]> }).toArray()).toEqual([5, 20])
+  const { key, segments } = await results(folder)
+  expect(segments.length).toBeGreaterThan(0)
+  const store = await Store.open(folder)
+  await store.forget(key)
+  expect(fs.existsSync(store.dirOf(key))).toBe(false)
+  expect((await new Squarer({ coeff: 5, infra: { folder } }).infra.cacheDict()).size).toBe(0)
+})
+
+it('verify names the folder of damaged items', async () => {
+  const folder = path.join(tempDir(), 'store')
+  const squarer = new Squarer({ coeff: 7, infra: { folder } })
+  for await (const _ of squarer.process([1, 2, 3]));
+  const { segments } = await results(folder)
+  const store = await Store.open(folder)
+  expect((await store.verify()).problems).toEqual([])
+  const file = segments.find((name) => name.endsWith('.seg'))!
+  const bytes = fs.readFileSync(file)
+  bytes[16 + 60]! ^= 1
+  fs.chmodSync(file, 0o644)
+  fs.writeFileSync(file, bytes)
+  const { problems } = await store.verify()
+  expect(problems).toMatchObject([
+    { kind: 'item-damaged', where: path.dirname(file), detail: expect.stringMatching(/^1 item is damaged/) },
+  ])
+})

@@ -1,0 +1,216 @@
+import * as fs from 'node:fs'
+import { toArray } from 'curio'
+import { afterEach, describe, expect, it, vi } from 'vitest'
+import { failure, listing } from '../experiment/helpers.js'
+import { hidden, Nested, Rough, Squarer, Waiting, Where } from './fixtures/work.js'
+import { computedIn, place, until } from './helpers.js'
+
+const clusters = ['threadpool', 'processpool'] as const
+const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i + 100)
+
+afterEach(() => {
+  vi.restoreAllMocks()
+})
+
+describe.each([null, 'threadpool', 'processpool', 'debug', 'local'] as const)('a map with cluster %s', (cluster) => {
+  it.each([true, false])('computes each item once and finds it again, with keepInRam %s', async (keepInRam) => {
+    const { notes, folder, computed } = place()
+    const make = (): Squarer =>
+      new Squarer({ notes, infra: { folder, cluster, keepInRam, maxWorkers: 2, minItemsPerJob: 2 } })
+    const xp = make()
+    expect(await toArray(xp.process([1, 2, 2, 3]))).toEqual([1, 4, 4, 9])
+    expect(computed()).toEqual(['1', '2', '3'])
+    expect(await toArray(xp.process([3, 1]))).toEqual([9, 1])
+    expect(await toArray(make().process([2, 3, 1]))).toEqual([4, 9, 1])
+    expect(computed()).toEqual(['1', '2', '3'])
+    expect(await toArray(make().process([]))).toEqual([])
+  })
+})
+
+describe.each(clusters)('a %s', (cluster) => {
+  it('keeps the error of an item, with its name and stack, and what was done elsewhere', async () => {
+    const { notes, folder, computed } = place()
+    const make = (mode: 'cached' | 'retry' = 'cached'): Squarer =>
+      new Squarer({ notes, infra: { folder, cluster, mode, maxWorkers: 2, maxJobs: 2 } })
+    const error = await failure(toArray(make().process([1, 2, 13, 4])))
+    expect(error).toMatchObject({ code: 'ERR_CACHED', facts: { name: 'RangeError', message: 'unlucky' } })
+    expect((error.cause as Error).stack).toContain('work.ts')
+    expect(await toArray(make().process([1, 2]))).toEqual([1, 4])
+    await failure(toArray(make().process([13])))
+    expect(computed().filter((item) => item === '13')).toEqual(['13'])
+    await failure(toArray(make('retry').process([13])))
+    expect(computed().filter((item) => item === '13')).toEqual(['13', '13'])
+  })
+  it('computes a task in a worker, and gives its result from the store', async () => {
+    const { notes, folder, computed } = place()
+    const { pid, job } = await new Where({ notes, infra: { folder, cluster } }).run()
+    expect(pid === process.pid).toBe(cluster === 'threadpool')
+    expect(job?.id).toMatch(cluster === 'threadpool' ? /^thread-/ : /^process-/)
+    expect((await new Where({ notes, infra: { folder, cluster } }).run()).pid).toBe(pid)
+    expect(computed()).toEqual(['task'])
+  })
+  it('is shared by calls that go on at once', async () => {
+    const { notes, folder, computed } = place()
+    const make = (coeff: number): Squarer => new Squarer({ notes, coeff, infra: { folder, cluster, maxWorkers: 2 } })
+    const all = await Promise.all([1, 2, 3].map((coeff) => toArray(make(coeff).process(range(40)))))
+    for (const [i, values] of all.entries()) expect(values).toEqual(range(40).map((x) => x * x * (i + 1)))
+    expect(computed()).toHaveLength(120)
+  })
+  it('computes an item once for two calls that need it at once', async () => {
+    const { notes, folder, computed } = place()
+    const make = (): Squarer => new Squarer({ notes, infra: { folder, cluster, maxWorkers: 2 } })
+    const [one, two] = await Promise.all([
+      toArray(make().process(range(60))),
+      toArray(make().process(range(80).slice(20))),
+    ])
+    expect([one.length, two.length]).toEqual([60, 60])
+    expect(computed()).toHaveLength(80)
+  })
+  it('goes on with the others when a worker dies, and tries again what it had', async () => {
+    const { notes, folder, computed } = place()
+    vi.spyOn(process.stderr, 'write').mockReturnValue(true)
+    const xp = new Rough({ notes, infra: { folder, cluster, maxWorkers: 2, maxJobs: 2 } })
+    const items = ['sleep 20 a', 'sleep 20 b', 'die-once x', 'c', 'd', 'e']
+    expect(await toArray(xp.process(items))).toEqual(items.map((item) => item.toUpperCase()))
+    // What was stored before it died was not computed again.
+    expect(computed()).toEqual([...items, 'die-once x'].sort())
+  })
+  it('names how a worker died, with its last lines, after the others are done', async () => {
+    const { notes, folder, computed } = place()
+    const shown: string[] = []
+    vi.spyOn(process.stderr, 'write').mockImplementation((text) => shown.push(String(text)) > 0)
+    const xp = new Rough({ notes, infra: { folder, cluster, maxWorkers: 2, maxJobs: 3 } })
+    const error = await failure(toArray(xp.process(['exit 3', 'b', 'c'])))
+    expect(error).toMatchObject({ code: 'ERR_JOB', details: { exitCode: 3 } })
+    expect(error.message).toContain('exit code 3')
+    expect(error.message).toContain('about to leave by exit 3')
+    expect(shown.join('')).toContain('about to leave by exit 3')
+    expect(computed()).toEqual(['b', 'c', 'exit 3', 'exit 3'])
+    // Those that are done are there; nobody holds the one that is not.
+    expect(await toArray(new Rough({ notes, infra: { folder } }).process(['b', 'c']))).toEqual(['B', 'C'])
+  })
+  it('names an error that nobody caught, which ends the worker', async () => {
+    const { notes, folder } = place()
+    vi.spyOn(process.stderr, 'write').mockReturnValue(true)
+    const xp = new Rough({ notes, infra: { folder, cluster, maxWorkers: 2 } })
+    const error = await failure(toArray(xp.process(['throw-later', 'b'])))
+    expect(error.message).toContain('exit code 1')
+    expect(error.message).toContain('TypeError: out of nowhere')
+  })
+  it.each(['hang', 'spin'])('ends a worker that does not listen when the call is ended: %s', async (what) => {
+    const { notes, folder, computed } = place()
+    const xp = new Rough({ notes, infra: { folder, cluster, maxWorkers: 2, maxJobs: 2 } })
+    const started = performance.now()
+    for await (const value of xp.process(['a', what])) {
+      expect(value).toBe('A')
+      while (!computed().includes(what)) await new Promise((resolve) => setTimeout(resolve, 5))
+      break
+    }
+    expect(performance.now() - started).toBeLessThan(15_000)
+    expect(await toArray(new Rough({ notes, infra: { folder, cluster } }).process(['a', 'b']))).toEqual(['A', 'B'])
+  })
+  it('may itself need other items of the same map', async () => {
+    const { notes, folder } = place()
+    const xp = new Nested({ notes, infra: { folder, cluster, maxWorkers: 2 } })
+    expect(await toArray(xp.process([12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1]))).toEqual([
+      ...[144, 89, 55, 34, 21, 13, 8, 5, 3, 2, 1, 1],
+    ])
+  })
+  it('computes a single missing item here', async () => {
+    const { notes, folder, computed } = place()
+    const xp = new Rough({ notes, infra: { folder, cluster } })
+    const started = performance.now()
+    expect(await toArray(xp.process(['pid']))).toEqual([String(process.pid)])
+    expect(computed()).toEqual(['pid'])
+    expect(performance.now() - started).toBeLessThan(300)
+  })
+  it('names a class that no worker can import', async () => {
+    const { folder } = place()
+    const error = await failure(hidden({ folder, cluster }).run())
+    expect(error).toMatchObject({ code: 'ERR_JOB' })
+    expect(error.message).toMatch(/DeclarationError: .*work\.ts does not export Hidden/)
+  })
+  it('gives back as it is what breaks the rules', async () => {
+    const { notes, folder } = place()
+    const xp = new Rough({ notes, infra: { folder, cluster, maxJobs: 1 } })
+    const error = await failure(toArray(xp.process(['a', 'skip', 'b'])))
+    expect(error.message).toContain('BatchProtocolError')
+    expect(await (await xp.infra.cacheDict()).size).toBe(0)
+  })
+})
+
+describe('a processpool', () => {
+  it('names a signal that ended a worker', async () => {
+    const { notes, folder } = place()
+    const xp = new Rough({ notes, infra: { folder, cluster: 'processpool', maxWorkers: 2 } })
+    const error = await failure(toArray(xp.process(['kill', 'b'])))
+    expect(error).toMatchObject({ code: 'ERR_JOB', details: { signal: 'SIGKILL' } })
+    expect(error.message).toContain('was ended by SIGKILL')
+  })
+  it('uses threads where processes cannot be started, and says so', async () => {
+    const { notes, folder } = place()
+    const warnings: string[] = []
+    vi.spyOn(process, 'emitWarning').mockImplementation((text) => void warnings.push(String(text)))
+    const { execPath } = process
+    try {
+      process.execPath = '/does/not/exist'
+      // Workers that are kept would do it.
+      await new Promise((resolve) => setTimeout(resolve, 2500))
+      const xp = new Where({ notes, infra: { folder, cluster: 'processpool' } })
+      expect((await xp.run()).pid).toBe(process.pid)
+    } finally {
+      process.execPath = execPath
+    }
+    expect(warnings).toHaveLength(1)
+    expect(warnings[0]).toMatch(/^processpool: a worker cannot be started: .*threads do the work/)
+  })
+})
+
+describe('a threadpool', () => {
+  it('leaves nothing held by a thread that was ended in the middle of other work', async () => {
+    const { notes, folder } = place()
+    const job = new Waiting({ notes, infra: { folder, cluster: 'threadpool' } }).infra.job()
+    await until(() => computedIn(notes).includes('hang'))
+    job.cancel()
+    expect((await failure(job.result())).name).toBe('AbortError')
+    const started = performance.now()
+    fs.writeFileSync(`${notes}/no-hang`, '')
+    expect(await toArray(new Rough({ notes, infra: { folder } }).process(['hang']))).toEqual(['HANG'])
+    expect(performance.now() - started).toBeLessThan(5000)
+  })
+})
+
+describe.each([...clusters, 'local'] as const)('a task with cluster %s', (cluster) => {
+  it('is ended when its job is cancelled, and can be run again', async () => {
+    const { notes, folder } = place()
+    const xp = new Waiting({ notes, infra: { folder, cluster } })
+    const job = xp.infra.job()
+    await until(() => computedIn(notes).includes('hang'))
+    expect(await xp.infra.status()).toBe('running')
+    job.cancel()
+    expect((await failure(job.result())).name).toBe('AbortError')
+    fs.writeFileSync(`${notes}/no-hang`, '')
+    expect(await new Waiting({ notes, infra: { folder, cluster } }).run()).toEqual(['HANG'])
+  })
+})
+
+describe('mode read-only', () => {
+  it('starts no worker and writes nothing', async () => {
+    const { notes, folder, computed } = place()
+    await toArray(new Squarer({ notes, infra: { folder } }).process([1, 2]))
+    const before = listing(folder)
+    const xp = new Squarer({ notes, infra: { folder, cluster: 'processpool', mode: 'read-only' } })
+    expect(await toArray(xp.process([2, 1]))).toEqual([4, 1])
+    expect((await failure(toArray(xp.process([5, 6])))).message).toContain('read-only')
+    expect(listing(folder)).toEqual(before)
+    expect(computed()).toEqual(['1', '2'])
+  })
+})
+
+describe('a cluster that is not there', () => {
+  it('is refused by its name', async () => {
+    const { folder } = place()
+    const error = await failure(new Where({ infra: { folder, cluster: 'slurm' } }).run())
+    expect(error.message).toContain('this version has no backend slurm')
+  })
+})

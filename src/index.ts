@@ -42,12 +42,12 @@ export {
   type StepLike,
 } from './execution/chain.js'
 export type { MethodOptions } from './execution/decorate.js'
-export type { Results } from './execution/engine.js'
 export { type CurrentJob, currentJob, type Job } from './execution/job.js'
 export type { ItemStatus, Lookup as StepLookup } from './execution/lookup.js'
 export { isMain } from './execution/main.js'
 export { type ItemMap, MapInfra, type MapMethodOptions, map, toArray } from './execution/map.js'
 export type { Cluster, ExecMode, InfraOptions, MapInput, TaskInput } from './execution/options.js'
+export type { Results } from './execution/results.js'
 export { currentSignal, withSignal } from './execution/signal.js'
 export {
   register,

@@ -7,10 +7,10 @@ import type { Assignment, Outcome } from './assignment.js'
 import { isPool, runOn, workersOf } from './backends/index.js'
 import type { Done, Todo } from './batch.js'
 import { chunksOf, poolChunksOf } from './chunks.js'
-import type { Dispatch } from './engine.js'
 import type { Infra } from './infra.js'
 import type { Recipe } from './recipe.js'
 import { doneOf, type Shelf } from './shelf.js'
+import type { Dispatch } from './work.js'
 
 /** Has a task computed by a worker. Its result, or error, is then in the store. */
 export async function elsewhere(

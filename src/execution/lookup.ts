@@ -1,10 +1,10 @@
 import { errorIn, gone } from '../artifact/item-codec.js'
 import { CachedError, CurioError, type ErrorFacts, NotFoundError } from '../errors.js'
-import type { Work } from './engine.js'
 import type { Entry } from './entry.js'
 import { entryOf } from './entry.js'
 import type { Node } from './node.js'
 import { Pipe } from './pipe.js'
+import type { Work } from './work.js'
 
 /** How far the result of a step for one value is. */
 export type ItemStatus = 'not submitted' | 'running' | 'completed' | 'failed'

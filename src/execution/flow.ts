@@ -6,7 +6,7 @@ import { type Node, nameOf } from './node.js'
 /** Results of one step, as values come. */
 export async function* computed(
   node: Node,
-  values: AsyncIterable<unknown>,
+  values: AsyncIterable<unknown> | Iterable<unknown>,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<unknown> {
   if (node.computeBatch !== undefined) {
@@ -33,11 +33,11 @@ export async function* computed(
  */
 async function* batched(
   node: Node,
-  values: AsyncIterable<unknown>,
+  values: AsyncIterable<unknown> | Iterable<unknown>,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<unknown> {
   const where = `${nameOf(node)}.computeBatch`
-  const source = values[Symbol.asyncIterator]()
+  const source = Symbol.asyncIterator in values ? values[Symbol.asyncIterator]() : values[Symbol.iterator]()
   let [taken, given, isAll] = [0, 0, false]
   const next = async (): Promise<IteratorResult<unknown>> => {
     const item = isAll ? { value: undefined, done: true as const } : await source.next()

@@ -134,10 +134,13 @@ export class Pipe {
     // With input files it may be another recipe next time.
     this.#memory = recipe.params.files.length === 0 ? { ram, forced } : undefined
     const inner = this.#inner
-    const compute: Compute<Entry, unknown> = {
-      run: (values) => (inner === undefined ? computed(this.#node, values, signal) : values),
-      upstream: (entries) => inner?.stream(entries, signal) ?? this.#valuesFor(entries, signal),
-    }
+    const isAlone = inner === undefined && this.#before === undefined
+    const compute: Compute<Entry, unknown> = isAlone
+      ? { run: (entries) => computed(this.#node, ownedBy(this.#first, entries), signal) }
+      : {
+          run: (values) => (inner === undefined ? computed(this.#node, values, signal) : values),
+          upstream: (entries) => inner?.stream(entries, signal) ?? this.#valuesFor(entries, signal),
+        }
     return {
       where: recipe.key.text,
       mode: this.mode,
@@ -210,6 +213,11 @@ function folded(node: Node, before: ExecMode): ExecMode {
   }
   if (before === 'force') return 'force'
   return before === 'retry' && own === 'cached' ? 'retry' : own
+}
+
+/** Without a hop through an await for each: what a step costs that computes little. */
+function* ownedBy(first: Node, entries: Iterable<Entry>): Generator<unknown> {
+  for (const entry of entries) yield owned(first, entry)
 }
 
 async function* valuesOf(first: Node, entries: Entries): AsyncGenerator<unknown> {

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import * as fs from 'node:fs'
 import * as path from 'node:path'
-import { Store } from '../artifact/store.js'
+import type { Store } from '../artifact/store.js'
 import { CurioError, DeclarationError, ReadOnlyError } from '../errors.js'
 import { isConfig } from '../identity/config.js'
 import type { Digest } from '../identity/digest.js'
@@ -11,6 +11,7 @@ import { bind, given, isSecret } from '../identity/marks.js'
 import { fields } from '../identity/members.js'
 import { fromPlain, type PlainData } from '../identity/plain.js'
 import type { Assignment } from './assignment.js'
+import { storeIn } from './folder.js'
 import { isStep } from './marks.js'
 import type { Cluster, ExecMode, InfraOptions, Unbound } from './options.js'
 import { type Definition, type Recipe, recipeOf, refuseHidden } from './recipe.js'
@@ -24,7 +25,6 @@ export abstract class Infra implements Unbound {
   readonly #field: string
   #definition: Definition | undefined
   #recipe: Promise<Recipe> | undefined
-  #store: Promise<Store> | undefined
   /** Made once: what a forced run has computed with it counts as done. A worker has that of who sent it. */
   protected token: string | undefined
 
@@ -123,18 +123,7 @@ export abstract class Infra implements Unbound {
     if (readOnly && !fs.existsSync(path.join(folder, 'curio.json'))) {
       throw new ReadOnlyError(folder, 'there is no store, and mode is read-only')
     }
-    const open = (): Promise<Store> => Store.open({ folder, ...(readOnly ? { readOnly } : {}) })
-    this.#store ??= open()
-    try {
-      const store = await this.#store
-      // It may have been removed, and made again, under our feet.
-      if (fs.existsSync(path.join(store.folder, 'curio.json'))) return store
-      this.#store = open()
-      return await this.#store
-    } catch (error) {
-      this.#store = undefined
-      throw error
-    }
+    return storeIn(folder, readOnly)
   }
 
   /** The store, where there is one: a question makes none. */

@@ -19,6 +19,8 @@ export type Feed = readonly never[] & AsyncIterable<never>
 /** The user's code: one result for each item, in their order. */
 export interface Compute<I, O> {
   run(values: Feed): Iterable<O> | AsyncIterable<O> | Promise<Iterable<O> | AsyncIterable<O>>
+  /** An item for the code to have as its own, when it is taken; throws when it is not what its uid is of any more. */
+  own?(item: I, uid: string): unknown
   /** What the items are when this code gets them, if not themselves: of a chain, the results of the steps before it. */
   upstream?(items: AsyncIterable<I>): AsyncIterable<unknown>
 }
@@ -50,7 +52,8 @@ class Call<I, O> {
     readonly compute: Compute<I, O>,
   ) {
     const items = todo.map(({ value }) => value)
-    this.#feed = new Fed(items, compute.upstream?.(each(items)))
+    const own = compute.own?.bind(compute)
+    this.#feed = new Fed(items, compute.upstream?.(each(items)), own && ((i) => own(todo[i]!.value, todo[i]!.uid)))
   }
 
   /** @throws {BatchProtocolError} when there are not exactly as many results as items. */
@@ -181,13 +184,18 @@ class Fed {
   isCounted = false
   readonly list: Feed
 
-  constructor(values: readonly unknown[], upstream: AsyncIterable<unknown> | undefined) {
+  /** @param own gives an item as it is taken; default: itself. */
+  constructor(
+    values: readonly unknown[],
+    upstream: AsyncIterable<unknown> | undefined,
+    own: (i: number) => unknown = (i) => values[i],
+  ) {
     const self = this
     const iterate = function* (): Generator<unknown> {
       self.isCounted = true
       for (let i = 0; i < values.length; i++) {
         self.taken = Math.max(self.taken, i + 1)
-        yield values[i]
+        yield own(i)
       }
     }
     const iterateAsync = async function* (): AsyncGenerator<unknown> {

@@ -56,6 +56,13 @@ async function* inChunks<I>(
   const { store, recipe } = shelf
   await shelf.describe()
   await before()
+  // What a forced run, or one that tries again, had before: a worker that died left that as it was.
+  const { mode } = infra
+  const old = new Map<string, number>()
+  for (const chunk of mode === 'force' || mode === 'retry' ? chunks : []) {
+    const uids = chunk.map(({ uid }) => uid)
+    for (const [i, record] of shelf.lookAgain(uids).entries()) if (record !== undefined) old.set(uids[i]!, record.time)
+  }
   const claims = claimsAround()
   const assignments = chunks.map((items) => ({ ...assign(), items, claims }))
   let failure: JobError | undefined
@@ -64,7 +71,7 @@ async function* inChunks<I>(
     const records = shelf.lookAgain(uids)
     const done = uids.flatMap((uid, i): Done[] => {
       const record = records[i]
-      return record === undefined ? [] : [doneOf(uid, record)]
+      return record === undefined || record.time === old.get(uid) ? [] : [doneOf(uid, record)]
     })
     if (done.length > 0) yield done
     if (outcome.ok) {

@@ -25,7 +25,8 @@ async function* parts<I, O>(work: Work<I, O>, inputs: Iterable<I> | AsyncIterabl
     yield* straight(work, inputs)
     return
   }
-  const values = Array.isArray(inputs) ? (inputs as readonly I[]) : await collected(inputs)
+  // The caller may change his list while he takes results.
+  const values = Array.isArray(inputs) ? (inputs.slice() as readonly I[]) : await collected(inputs)
   let done = 0
   if (work.ram !== undefined && work.mode !== 'force') {
     for (let part: readonly O[] = []; done < values.length; done += part.length) {

@@ -3,6 +3,7 @@ import { ItemCodec } from '../artifact/item-codec.js'
 import { Items, type ItemsOptions, type SetOptions } from '../artifact/items.js'
 import type { Store } from '../artifact/store.js'
 import { CurioError, DeclarationError } from '../errors.js'
+import { ownCopies } from '../identity/copies.js'
 import { sha256, tail } from '../identity/digest.js'
 import { adopting } from '../store/claims.js'
 import type { ItemSpace } from '../store/items/space.js'
@@ -14,14 +15,14 @@ import { results } from './engine.js'
 import { Infra } from './infra.js'
 import { refuseWhileImporting } from './main.js'
 import { ensure } from './missing.js'
-import { bytesInRam, infraSchema, type MapInput } from './options.js'
+import { infraSchema, type MapInput } from './options.js'
+import type { Shelf } from './shelf.js'
+import { type Place, Places } from './place.js'
 import { progressOf } from './progress.js'
-import { Ram } from './ram.js'
 import type { Definition } from './recipe.js'
 import { Results } from './results.js'
-import { Shelf } from './shelf.js'
 import { currentSignal } from './signal.js'
-import type { Work } from './work.js'
+import type { Dispatch, Work } from './work.js'
 
 /** Longest uid of an item, in characters; what is longer is cut, and told apart by a hash. */
 const longestUid = 256
@@ -63,9 +64,7 @@ class CacheDict extends Items {
 
 /** The infra of a map: `xp.infra`. */
 export class ItemMap extends Infra {
-  #ram: Ram<unknown> | undefined
-  readonly #forced = new Set<string>()
-  #shelf: { readonly store: Store; readonly shelf: Shelf<unknown> } | undefined
+  readonly #places = new Places()
 
   /** For curio: what computes the items of a method. */
   async work(given: Definition, signal?: AbortSignal): Promise<Work<unknown, unknown>> {
@@ -73,36 +72,47 @@ export class ItemMap extends Infra {
     const { options } = this
     const isOwn = definition === this.definition
     const store = await this.store()
-    const keepInRam = options.keepInRam ?? store !== undefined
-    const limit = bytesInRam(keepInRam)
-    const shelf = store === undefined ? undefined : await this.#shelfIn(store, definition)
-    const codec = shelf?.items.codec ?? new ItemCodec(new MemoryBlobs(), definition.cacher, Number.POSITIVE_INFINITY)
-    if (isOwn && limit !== undefined) this.#ram ??= new Ram(codec, limit)
+    const { codec, shelf, ram, forced } = await this.#placeOf(definition, store)
+    const uidOf = (item: unknown): string =>
+      shortUid(checkedUid(definition, definition.itemUid(item)), definition.itemUidMaxLength)
+    const own = (item: unknown, uid: string): unknown => ownItem(definition, item, uid, uidOf)
     return {
       where: shelf?.recipe.key.text ?? `${this.owner.constructor.name}.${definition.member}`,
       mode: this.mode,
       codec,
       shelf,
-      ram: isOwn ? this.#ram : undefined,
-      forced: this.#forced,
+      ram,
+      forced,
       forbidSingle: options.forbidSingleItemComputation ?? false,
-      uidOf: (item) => shortUid(checkedUid(definition, definition.itemUid(item)), definition.itemUidMaxLength),
+      uidOf,
       compute: {
         run: (items) => (definition.body as (items: unknown) => AsyncIterable<unknown>).call(this.owner, items),
+        ...(shelf === undefined && ram === undefined ? {} : { own }),
       },
-      dispatch: shelf === undefined || this.cluster === 'inline' || !isOwn ? undefined : dispatchTo(this, shelf),
+      dispatch: shelf === undefined || this.cluster === 'inline' || !isOwn ? undefined : this.#dispatch(shelf, own),
       signal,
       progress: progressOf(`${this.owner.constructor.name}.${definition.member}`),
     }
   }
 
-  async #shelfIn(store: Store, definition: Definition): Promise<Shelf<unknown>> {
-    if (definition !== this.definition) return Shelf.open(store, await this.recipe(definition), definition.cacher)
-    const recipe = await this.recipe()
-    if (this.#shelf?.store !== store || this.#shelf.shelf.recipe !== recipe) {
-      this.#shelf = { store, shelf: Shelf.open(store, recipe, definition.cacher) }
+  #dispatch(shelf: Shelf<unknown>, own: (item: unknown, uid: string) => unknown): Dispatch<unknown> {
+    const send = dispatchTo<unknown>(this, shelf)
+    return (todo, claim, signal) =>
+      send(
+        todo.map(({ uid, value }) => ({ uid, value: own(value, uid) })),
+        claim,
+        signal,
+      )
+  }
+
+  /** By recipe: when an input file has changed, what was made of it before is another's. */
+  async #placeOf(definition: Definition, store: Store | undefined): Promise<Place> {
+    const isOwn = definition === this.definition
+    const keepInRam = isOwn && (this.options.keepInRam ?? store !== undefined)
+    if (store === undefined && keepInRam === false) {
+      return { codec: new ItemCodec(new MemoryBlobs(), definition.cacher), shelf: undefined, ram: undefined, forced: new Set() }
     }
-    return this.#shelf.shelf
+    return this.#places.at(await this.recipe(definition), store, definition.cacher, keepInRam)
   }
 
   protected override async performHere(
@@ -138,8 +148,22 @@ export class ItemMap extends Infra {
       throw new CurioError(`${recipe.name} has no folder`, { hint: "give it one: infra: { folder: './.curio' }" })
     const { cacher } = this.definition
     const space = store.itemSpace(recipe.key.text)
-    return new CacheDict(store, space, cacher === undefined ? {} : { cacher }, (key) => this.#ram?.delete(key))
+    return new CacheDict(store, space, cacher === undefined ? {} : { cacher }, (key) => this.#places.get(recipe)?.ram?.delete(key))
   }
+}
+
+/**
+ * An item for the user's code to have, and change, as its own.
+ *
+ * @throws {DeclarationError} when it is not what it was when it was asked for: its result would be kept under another item's uid.
+ */
+function ownItem({ member }: Definition, item: unknown, uid: string, uidOf: (item: unknown) => string): unknown {
+  if (item === null || typeof item !== 'object') return item
+  const { own } = ownCopies({ own: item })
+  if (uidOf(own) === uid) return own
+  throw new DeclarationError(`an item of ${member} is not what it was when it was asked for: ${uid}`, {
+    hint: 'do not change it before its result is there; an itemUid gives the same text for the same content',
+  })
 }
 
 function checkedUid({ member }: Definition, uid: unknown): string {

@@ -43,7 +43,9 @@ export class Pass<I, O> {
 
   /** Whether it need not be waited for. */
   has(uid: string): boolean {
-    return this.#done.has(uid) || this.#work.ram?.has(uid) === true
+    if (this.#done.has(uid)) return true
+    const { mode, forced, ram } = this.#work
+    return ram?.has(uid) === true && (mode !== 'force' || forced.has(uid))
   }
 
   /** The result of one item. What comes after a failed one is not computed. */
@@ -64,6 +66,9 @@ export class Pass<I, O> {
         return { value }
       }
     }
+    // What a forced run has not computed is what was there before it.
+    const { mode, forced } = this.#work
+    if (mode === 'force' && !forced.has(uid) && this.#failure !== undefined) return this.#failure
     const [slot] = await read({ ...this.#work, mode: 'cached' }, [uid])
     // Of this very call, the error itself; what is kept of it is for the next one.
     if (slot !== undefined && ('value' in slot || this.#failure === undefined)) return slot

@@ -16,9 +16,13 @@ export interface Place {
   readonly forced: Set<string>
 }
 
-/** The places of one infra, by recipe: a step may stand in several chains. */
+/** The places of one infra, by recipe: a step may stand in several chains, and an input file may change. */
 export class Places {
   readonly #places = new Map<string, Place & { readonly store: Store | undefined; readonly recipe: Recipe }>()
+
+  get(recipe: Recipe): Place | undefined {
+    return this.#places.get(recipe.key.hash)
+  }
 
   at(
     recipe: Recipe,

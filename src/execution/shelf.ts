@@ -1,4 +1,6 @@
 /** Where the results of one computation of many items are kept: a folder of segments, and an entry that says what they are of. */
+import * as fs from 'node:fs'
+import * as path from 'node:path'
 import { acceptable } from '../artifact/accept.js'
 import type { Cacheable } from '../artifact/cacheable.js'
 import type { EncodedItem } from '../artifact/item-codec.js'
@@ -28,6 +30,7 @@ export class Shelf<O> {
   readonly claims: Claims
   readonly items: Items<O>
   #isDescribed = false
+  readonly #entryFile: string
   #failedUntil = 0
 
   private constructor(
@@ -35,6 +38,7 @@ export class Shelf<O> {
     readonly recipe: Recipe,
     cacher: Cacheable<unknown, unknown> | undefined,
   ) {
+    this.#entryFile = path.join(store.dirOf(recipe.key.text), 'entry.json')
     this.items = store.items<O>(recipe.key.text, cacher === undefined ? {} : { cacher: cacher as never })
     this.claims = store.claims(recipe.key.hash.slice(0, 32))
   }
@@ -126,7 +130,7 @@ export class Shelf<O> {
 
   /** Writes down, once, what the items are results of. */
   async describe(): Promise<void> {
-    if (this.#isDescribed) return
+    if (this.#isDescribed && fs.existsSync(this.#entryFile)) return
     const { recipe } = this
     const config = await configIn(recipe)
     const { key, id, version, params, source } = recipe

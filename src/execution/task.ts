@@ -8,6 +8,7 @@ import { pack } from '../artifact/pack.js'
 import { provenance } from '../artifact/provenance.js'
 import type { Store } from '../artifact/store.js'
 import { CachedError, DeclarationError, ReadOnlyError } from '../errors.js'
+import type { Digest } from '../identity/digest.js'
 import { unchanged } from '../identity/files.js'
 import type { Entry } from '../store/entry.js'
 import { clearError, readError, writeError } from '../store/error-file.js'
@@ -32,7 +33,8 @@ export type TaskStatus = 'not submitted' | 'running' | 'completed' | 'failed'
 
 /** The infra of a task: `xp.infra`. */
 export class Task<T = unknown> extends Infra {
-  #kept: ArtifactHandle<unknown> | undefined
+  /** The result in memory, and the hash of the key that it is of. */
+  #kept: { readonly of: Digest; readonly handle: ArtifactHandle<unknown> } | undefined
   #job: Job<T> | undefined
 
   /** For curio: the result of a method, from wherever it is. */
@@ -46,16 +48,16 @@ export class Task<T = unknown> extends Infra {
   async #obtain(definition: Definition, signal: AbortSignal | undefined): Promise<unknown> {
     signal?.throwIfAborted()
     const isOwn = definition === this.definition
-    if (isOwn && this.#kept !== undefined) return this.#kept.load(signal)
-    const store = await this.store()
     const recipe = await this.recipe(definition)
+    if (isOwn && this.#kept?.of === recipe.key.hash) return this.#kept.handle.load(signal)
+    const store = await this.store()
     const handle =
       store === undefined
         ? await this.#unstored(definition, recipe)
         : await this.#stored(store, definition, recipe, signal)
     if (!(handle instanceof ArtifactHandle)) return handle.value
     const limit = bytesInRam(this.options.keepInRam)
-    if (isOwn && limit !== undefined && handle.bytes <= limit) this.#kept = await inMemory(handle)
+    if (isOwn && limit !== undefined && handle.bytes <= limit) this.#kept = { of: recipe.key.hash, handle: await inMemory(handle) }
     return handle.load(signal)
   }
 

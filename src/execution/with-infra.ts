@@ -2,6 +2,7 @@
 import { type Cacheable, type CacherSpec, cacherInstance, cacherKind } from '../artifact/cacheable.js'
 import type { Store } from '../artifact/store.js'
 import { ConfigError, DeclarationError } from '../errors.js'
+import { ownCopies } from '../identity/copies.js'
 import { checkId, declaredAt, declareOnce, idOf } from '../identity/declared.js'
 import { stageKey } from '../identity/key.js'
 import { bind } from '../identity/marks.js'
@@ -52,7 +53,7 @@ class CallTask extends Task {
   }
 
   protected override async body(definition: Definition): Promise<unknown> {
-    return (definition.body as (args: unknown) => unknown)(this.#args)
+    return (definition.body as (args: unknown) => unknown)(ownCopies(this.#args))
   }
 
   override assign(recipe: Recipe, store: Store): Assignment {
@@ -106,7 +107,7 @@ export function withInfra<A extends object, R>(
       const problems = parsed.error.issues.map(({ path, message }) => `${['infra', ...path].join('.')}: ${message}`)
       throw new ConfigError(`${fn.name}: ${problems.join('; ')}`)
     }
-    const call = new Call(checkedArgs(fn.name, args), parsed.data as unknown as CallTask)
+    const call = new Call(ownCopies(checkedArgs(fn.name, args)), parsed.data as unknown as CallTask)
     call.infra.attach(definition)
     return call
   }

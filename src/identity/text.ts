@@ -42,7 +42,8 @@ export async function parseYaml(text: string): Promise<unknown> {
       },
       Scalar: (_, { value, source = '' }) => {
         // JavaScript would read another number than the one that stands there.
-        if (typeof value === 'number' && /^-?\d{16,}$/.test(source) && BigInt(source) !== BigInt(value)) {
+        const isInteger = typeof value === 'number' && /^-?\d{16,}$/.test(source)
+        if (isInteger && source !== String(value) && BigInt(source) !== BigInt(value)) {
           throw new Error(
             `${source} has too many digits for a number: write it as text, or as { $bigint: "${source}" }`,
           )

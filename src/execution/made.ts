@@ -70,7 +70,8 @@ export const stepsSchema = z.unknown().transform((given, ctx) => {
     ctx.issues.push({ code: 'custom', message: 'is no list of steps, and no object of steps by name', input: given })
     return z.NEVER
   }
-  const made = Object.entries(given).map(([name, value]: [string, unknown]) => {
+  const entries = (given as object) instanceof Map ? [...(given as Map<string, unknown>)] : Object.entries(given)
+  const made = entries.map(([name, value]: [string, unknown]) => {
     const refuse = ({ path, message }: Issue): void => {
       ctx.issues.push({ code: 'custom', message, path: [name, ...path], input: undefined } as never)
     }

@@ -16,11 +16,11 @@ import { Infra } from './infra.js'
 import { refuseWhileImporting } from './main.js'
 import { ensure } from './missing.js'
 import { infraSchema, type MapInput } from './options.js'
-import type { Shelf } from './shelf.js'
 import { type Place, Places } from './place.js'
 import { progressOf } from './progress.js'
 import type { Definition } from './recipe.js'
 import { Results } from './results.js'
+import type { Shelf } from './shelf.js'
 import { currentSignal } from './signal.js'
 import type { Dispatch, Work } from './work.js'
 
@@ -110,7 +110,12 @@ export class ItemMap extends Infra {
     const isOwn = definition === this.definition
     const keepInRam = isOwn && (this.options.keepInRam ?? store !== undefined)
     if (store === undefined && keepInRam === false) {
-      return { codec: new ItemCodec(new MemoryBlobs(), definition.cacher), shelf: undefined, ram: undefined, forced: new Set() }
+      return {
+        codec: new ItemCodec(new MemoryBlobs(), definition.cacher),
+        shelf: undefined,
+        ram: undefined,
+        forced: new Set(),
+      }
     }
     return this.#places.at(await this.recipe(definition), store, definition.cacher, keepInRam)
   }
@@ -148,7 +153,9 @@ export class ItemMap extends Infra {
       throw new CurioError(`${recipe.name} has no folder`, { hint: "give it one: infra: { folder: './.curio' }" })
     const { cacher } = this.definition
     const space = store.itemSpace(recipe.key.text)
-    return new CacheDict(store, space, cacher === undefined ? {} : { cacher }, (key) => this.#places.get(recipe)?.ram?.delete(key))
+    return new CacheDict(store, space, cacher === undefined ? {} : { cacher }, (key) =>
+      this.#places.get(recipe)?.ram?.delete(key),
+    )
   }
 }
 

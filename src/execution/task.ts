@@ -57,7 +57,8 @@ export class Task<T = unknown> extends Infra {
         : await this.#stored(store, definition, recipe, signal)
     if (!(handle instanceof ArtifactHandle)) return handle.value
     const limit = bytesInRam(this.options.keepInRam)
-    if (isOwn && limit !== undefined && handle.bytes <= limit) this.#kept = { of: recipe.key.hash, handle: await inMemory(handle) }
+    if (isOwn && limit !== undefined && handle.bytes <= limit)
+      this.#kept = { of: recipe.key.hash, handle: await inMemory(handle) }
     return handle.load(signal)
   }
 

@@ -1,5 +1,6 @@
 /** Values of fields as data, by what their schemas say of them. */
 import { z } from 'zod'
+import { byCodeUnit, OrderedMap } from './canonical.js'
 import { classOf, inputs, isConfig } from './instances.js'
 import {
   configOf,
@@ -83,7 +84,10 @@ async function openData(schema: z.ZodType, value: unknown, path: string, rules: 
     if (Array.isArray(item)) return Promise.all(item.map((one, i) => walked(one, `${at}.${i}`)))
     if (item === null || typeof item !== 'object' || Object.getPrototypeOf(item) !== Object.prototype) return item
     const members = Object.entries(item).map(async ([name, one]) => [name, await walked(one, `${at}.${name}`)] as const)
-    return Object.fromEntries(await Promise.all(members))
+    const all = await Promise.all(members)
+    // Steps by name are in sequence, and plain data is written in the order of its names.
+    const isSorted = all.every(([name], i) => i === 0 || byCodeUnit(all[i - 1]![0], name) < 0)
+    return isSorted || !all.some(([, one]) => one instanceof Ready) ? Object.fromEntries(all) : new OrderedMap(all)
   }
   return toPlain(await walked(value, path))
 }

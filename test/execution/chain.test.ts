@@ -221,4 +221,11 @@ describe('a class of steps', () => {
       /steps\.0: low > high/,
     )
   })
+
+  it('keeps the order of steps that have names, in YAML and JSON too', async () => {
+    const named = new Chain({ steps: { z: new Load({ from: 2 }), m: new Mult(), a: new Add({ value: 10 }) } })
+    const result = await named.run()
+    expect(await (await Chain.fromYaml(await toYaml(named))).run()).toBe(result)
+    expect(await (await Chain.fromJson(JSON.stringify(await exported(named)))).run()).toBe(result)
+  })
 })

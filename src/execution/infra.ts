@@ -104,7 +104,7 @@ export abstract class Infra implements Unbound {
     if (this.#recipe !== undefined) refuseHidden(this.owner)
     this.#recipe ??= recipeOf(this.owner, definition, this.#field, this.#options)
     const recipe = await this.#recipe
-    if (recipe.params.files.length > 0) this.#recipe = undefined
+    if (!recipe.isFixed) this.#recipe = undefined
     return recipe
   }
 

@@ -132,7 +132,7 @@ export class Pipe {
     const recipe = await this.recipe()
     const { codec, shelf, ram, forced } = await infra.placeOf(recipe)
     // With input files it may be another recipe next time.
-    this.#memory = recipe.params.files.length === 0 ? { ram, forced } : undefined
+    this.#memory = recipe.isFixed ? { ram, forced } : undefined
     const inner = this.#inner
     const isAlone = inner === undefined && this.#before === undefined
     const compute: Compute<Entry, unknown> = isAlone

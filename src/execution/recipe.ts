@@ -3,7 +3,7 @@ import { type Cacheable, cacherKind } from '../artifact/cacheable.js'
 import { DeclarationError, nearest } from '../errors.js'
 import { describe as asText } from '../identity/canonical.js'
 import { classId, type NamedClass, ownerOf } from '../identity/class-id.js'
-import type { AnyConfigClass } from '../identity/config.js'
+import { type AnyConfigClass, isConfig } from '../identity/config.js'
 import { checkId, type DeclaredAt, idOf } from '../identity/declared.js'
 import { type Digest, sha256 } from '../identity/digest.js'
 import { exported } from '../identity/exported.js'
@@ -41,6 +41,8 @@ export interface Recipe {
   readonly params: ParamsIdentity
   readonly source: Source
   readonly codeChange: 'warn' | 'recompute' | 'ignore'
+  /** False when it may be another next time: input files, and values such as typed arrays and dates, can be changed in place. */
+  readonly isFixed: boolean
   /** Says something once. @param about what it is about, where the text is another each time. */
   warn(text: string, about?: string): void
   /** The configuration as data, one of its forms; undefined where there is none. */
@@ -86,7 +88,8 @@ export async function recipeOf(
     if (form.uid !== true) return data
     return Object.fromEntries(Object.entries(data as object).filter(([one]) => !excluded.includes(one)))
   }
-  return { name, id, version, key, params, source, codeChange, warn: warner(name), config }
+  const isFixed = params.files.length === 0 && !Object.values(owner).some((value) => isMutable(value))
+  return { name, id, version, key, params, source, codeChange, isFixed, warn: warner(name), config }
 }
 
 /** Says each thing once in this process. */
@@ -167,6 +170,7 @@ export function followed(own: Recipe, previous: Recipe | undefined): Recipe {
   const isSeen = previous.codeChange !== 'ignore'
   return {
     ...own,
+    isFixed: own.isFixed && previous.isFixed,
     source: { ...source, sha256: isSeen ? sha256(`${previous.source.sha256} ${source.sha256}`) : source.sha256 },
     params: {
       ...params,
@@ -180,4 +184,14 @@ export function followed(own: Recipe, previous: Recipe | undefined): Recipe {
 
 function before(texts: Readonly<Record<string, string>>): Record<string, string> {
   return Object.fromEntries(Object.entries(texts).map(([name, text]) => [`before:${name}`, text]))
+}
+
+/** Whether there is something in a field's value that nobody can freeze. */
+function isMutable(value: unknown): boolean {
+  if (value === null || typeof value !== 'object') return false
+  const prototype: unknown = Object.getPrototypeOf(value)
+  const isPlain =
+    Array.isArray(value) || prototype === Object.prototype || prototype === null || isConfig(value as unknown)
+  if (isPlain) return Object.values(value).some((member) => isMutable(member))
+  return ArrayBuffer.isView(value) || [Date, Map, Set, ArrayBuffer].some((Class) => value instanceof Class)
 }

@@ -77,7 +77,7 @@ export class StepInfra extends Infra {
     this.#recipes.set(key, made)
     made.then(
       // Input files are looked at each time.
-      ({ params }) => params.files.length > 0 && this.#recipes.delete(key),
+      ({ isFixed }) => !isFixed && this.#recipes.delete(key),
       () => this.#recipes.delete(key),
     )
     return made

@@ -49,7 +49,7 @@ class CallTask extends Task {
       outputs: { result: cacherKind(cacher) },
       ...(codeChange === 'recompute' ? { code: source.sha256 } : {}),
     })
-    return { name: member, id, version, key, params, source, codeChange, warn: warner(member) }
+    return { name: member, id, version, key, params, source, codeChange, isFixed: true, warn: warner(member) }
   }
 
   protected override async body(definition: Definition): Promise<unknown> {

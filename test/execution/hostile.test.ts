@@ -3,7 +3,7 @@ import * as path from 'node:path'
 import { Store, toArray } from 'curio'
 import { describe, expect, it } from 'vitest'
 import { tempDir } from '../experiment/helpers.js'
-import { Plain, Reads, Said, says, total } from './fixtures/hostile.js'
+import { Plain, Reads, Said, says, total, Weighs } from './fixtures/hostile.js'
 
 const newFolder = (): string => path.join(tempDir(), 'store')
 
@@ -30,6 +30,16 @@ describe('what is changed while it is computed', () => {
     await toArray(new Plain({ infra: { folder } }).go(items.slice(0, 1024)))
     for await (const _ of new Plain({ infra: { folder } }).go(items)) items[1100] = 7
     expect(await toArray(new Plain({ infra: { folder, mode: 'read-only' } }).go([1100]))).toEqual([11000])
+  })
+
+  it('a typed array in a field counts as it is when it is used', async () => {
+    const folder = newFolder()
+    const weighs = new Weighs({ weights: Float64Array.of(2), infra: { folder } })
+    expect(await toArray(weighs.go([1]))).toEqual([2])
+    weighs.weights[0] = 9
+    expect(await toArray(weighs.go([1, 2]))).toEqual([9, 18])
+    const fresh = new Weighs({ weights: Float64Array.of(2), infra: { folder } })
+    expect(await toArray(fresh.go([1, 2]))).toEqual([2, 4])
   })
 
   it('arguments of a function count, and are given to it, as they were', async () => {

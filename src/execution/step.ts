@@ -26,6 +26,7 @@ import { refuseHidden } from './recipe.js'
 import { register } from './register.js'
 import { Results } from './results.js'
 import { shown } from './show.js'
+import { currentSignal } from './signal.js'
 import { StepInfra, stepInfra } from './step-infra.js'
 
 /** Options of `Step(shape, options)`. */
@@ -67,7 +68,7 @@ export interface StepMethods {
   /**
    * The results for many values, in their order, one each; computed as they are asked for.
    *
-   * @param options `signal`: ends it.
+   * @param options `signal`: ends it. Default: that of `withSignal` around the call.
    */
   runMany(
     values: Iterable<StepValue<this>> | AsyncIterable<StepValue<this>>,
@@ -191,12 +192,12 @@ export function Step<S extends ConfigShape>(shape: S, options: StepOptions<Confi
       const entry = entryOf(this as unknown as Node, args, pipe.keepsAny)
       const box = pipe.inMemory(entry.uid)
       if (box !== undefined) return (box instanceof Promise ? await box : box).value
-      return first(pipe.results(one(entry), undefined))
+      return first(pipe.results(one(entry), currentSignal()))
     }
 
     runMany(
       values: Iterable<unknown> | AsyncIterable<unknown>,
-      { signal }: { readonly signal?: AbortSignal } = {},
+      { signal = currentSignal() }: { readonly signal?: AbortSignal | undefined } = {},
     ): Results<unknown> {
       const node = this as unknown as Node
       refuseWhileImporting(this.constructor.name)

@@ -1,6 +1,7 @@
 import type { z } from 'zod'
-import { DeclarationError, NotEncodableError } from '../errors.js'
+import { CurioError, DeclarationError, NotEncodableError } from '../errors.js'
 import { byCodeUnit, canonical, describe, Verbatim } from './canonical.js'
+import { classId } from './class-id.js'
 import type { AnyConfigClass } from './config.js'
 import { dataOf } from './data.js'
 import { type FileIdentity, fileIdentity, folderIdentity } from './files.js'
@@ -227,12 +228,23 @@ async function configText(inner: z.ZodType, value: object, path: string, out: Wa
   const chosen = variants === undefined ? undefined : variantOf(variants, value)
   const Class = chosen?.Class ?? configOf(inner)
   const foreign = Class === undefined ? classOf(value) : foreignClass(Class, value)
-  const kind = tagOf(value)?.id ?? `config ${foreign?.name ?? ''}`
+  const kind = tagOf(value)?.id ?? `config ${foreign === undefined ? '' : classText(foreign)}`
   if (Class === undefined) refuseHidden(inner, path)
   const members = await memberTexts(fields((foreign ?? Class)!.shape ?? {}), value, path, out, variants?.discriminator)
   if (chosen !== undefined) members.push(`${JSON.stringify(variants!.discriminator)}:${JSON.stringify(chosen.tag)}`)
   const text = `{${members.sort(byCodeUnit).join(',')}}`
   return foreign === undefined ? text : `Id<${JSON.stringify(kind)},${text}>`
+}
+
+/** A class by its module, where it says: two of one name are two. */
+function classText(Class: AnyConfigClass): string {
+  try {
+    const { module, name } = classId(Class)
+    return `${module}.${name}`
+  } catch (error) {
+    if (CurioError.is(error, 'ERR_DECLARATION')) return Class.name
+    throw error
+  }
 }
 
 /** `"name":text` of what counts among an object's members, in order. */

@@ -1,5 +1,5 @@
 import * as path from 'node:path'
-import { Chain, register, type StepResult } from 'curio'
+import { Chain, register, type StepResult, withSignal } from 'curio'
 import { beforeEach, describe, expect, expectTypeOf, it } from 'vitest'
 import { tempDir } from '../experiment/helpers.js'
 import { AddOne, Double, Embed, Multiply, ran } from './fixtures/steps.js'
@@ -52,6 +52,16 @@ describe('a step', () => {
     expect(await step.lookup(13).status()).toBe('failed')
     await expect(step.clone({ infra: { mode: 'retry' } }).run(13)).rejects.toThrow(RangeError)
     expect(ran).toHaveLength(2)
+  })
+})
+
+describe('a step under a signal', () => {
+  it('ends when the signal says so', async () => {
+    const step = new Multiply({ infra: { backend: 'cached', folder: newFolder() } })
+    const aborted = AbortSignal.abort()
+    await expect(withSignal(aborted, () => step.run(2))).rejects.toThrow(/abort/i)
+    await expect(withSignal(aborted, () => step.runMany([1, 2]).toArray())).rejects.toThrow(/abort/i)
+    expect(ran).toEqual([])
   })
 })
 

@@ -46,15 +46,14 @@ export { type CurrentJob, currentJob, type Job } from './execution/job.js'
 export type { ItemStatus, Lookup as StepLookup } from './execution/lookup.js'
 export { isMain } from './execution/main.js'
 export { type ItemMap, MapInfra, type MapMethodOptions, map, toArray } from './execution/map.js'
-export type { Cluster, ExecMode, InfraOptions, MapInput, TaskInput } from './execution/options.js'
+export type { Cluster, ExecMode, InfraOptions, MapInput, StepInput, TaskInput } from './execution/options.js'
+export { register } from './execution/register.js'
 export type { Results } from './execution/results.js'
 export { currentSignal, withSignal } from './execution/signal.js'
 export {
-  register,
   Step,
   type StepArguments,
   type StepClass,
-  type StepInput,
   type StepMethods,
   type StepOptions,
   type StepResult,

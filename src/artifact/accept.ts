@@ -1,23 +1,34 @@
+/** What an entry says of the computation it is of, and what it is looked at for. */
 import { DefaultChangedError } from '../errors.js'
+import type { ParamsIdentity } from '../identity/params.js'
 import type { Source } from '../identity/source.js'
 import type { Entry } from '../store/entry.js'
 
-/** What a stored entry is looked at for. */
-export interface Expected {
-  /** Today's defaults of the fields that were left out of the key for being equal to them. */
-  readonly defaults: Readonly<Record<string, string>>
-  readonly codeChange: 'warn' | 'recompute' | 'ignore'
+/** A computation: whose, of what, by which code. */
+export interface Described {
+  readonly id: string
+  readonly version: string
+  readonly params: ParamsIdentity
   readonly source: Source
+}
+
+/** The part of an entry that says what it is of. */
+export function described({ id, version, params, source }: Described) {
+  return { id, version, params: params.params, ignored: params.ignored, defaults: params.defaults, code: source }
 }
 
 /** Looks at a stored entry: refuses one made under another default, and says once that the code has changed since. */
 export function acceptable(
   entry: Entry,
-  { defaults, codeChange, source }: Expected,
+  {
+    params,
+    source,
+    codeChange,
+  }: Omit<Described, 'id' | 'version'> & { readonly codeChange: 'warn' | 'recompute' | 'ignore' },
   warn: (text: string) => void,
 ): boolean {
   for (const [field, was] of Object.entries(entry.defaults ?? {})) {
-    const is = defaults[field]
+    const is = params.defaults[field]
     if (is !== undefined && is !== was) throw new DefaultChangedError(entry.key, field, was, is)
   }
   const { code } = entry

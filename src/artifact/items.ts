@@ -148,7 +148,7 @@ export class Items<T = unknown> {
     }
     const stands = this.#space.put(given)
     for (const [i, { restore, payload }] of items.entries()) {
-      if (stands[i] && restore !== undefined) await this.#keep(JSON.parse(Buffer.from(payload).toString()), restore)
+      if (stands[i] && restore !== undefined) await this.#keep(artifactIn({ payload }), restore)
     }
     return stands
   }

@@ -16,7 +16,7 @@ export interface Assignment {
   readonly mode: ExecMode
   /** The hash of the key: a worker that comes to another one computes something else, and must not. */
   readonly key: Digest
-  /** Of a forced task. */
+  /** Of a forced run. */
   readonly token?: string | undefined
   /** Items of a map or step, with the keys they are stored under; undefined for a task. */
   readonly items?: readonly { readonly uid: string; readonly value: unknown }[]

@@ -27,7 +27,7 @@ export async function elsewhere(
   }
 }
 
-/** Has items computed by workers, chunk by chunk. A single one is not worth a pool: undefined then. */
+/** Has items computed by workers, chunk by chunk. */
 export function dispatchTo<I>(
   infra: Infra,
   shelf: Shelf<unknown>,
@@ -36,7 +36,6 @@ export function dispatchTo<I>(
 ): Dispatch<I> {
   const { cluster, options } = infra
   return (todo, _claim, signal) => {
-    if (isPool(cluster) && todo.length === 1) return undefined
     const { maxJobs = null, minItemsPerJob = 1 } = options
     const chunks = isPool(cluster)
       ? poolChunksOf(todo, workersOf(options), maxJobs, minItemsPerJob)
@@ -56,13 +55,9 @@ async function* inChunks<I>(
   const { store, recipe } = shelf
   await shelf.describe()
   await before()
-  // What a forced run, or one that tries again, had before: a worker that died left that as it was.
-  const { mode } = infra
-  const old = new Map<string, number>()
-  for (const chunk of mode === 'force' || mode === 'retry' ? chunks : []) {
-    const uids = chunk.map(({ uid }) => uid)
-    for (const [i, record] of shelf.lookAgain(uids).entries()) if (record !== undefined) old.set(uids[i]!, record.time)
-  }
+  // What stood before a forced run, or one that tries again: a worker that died left it as it was.
+  const all = chunks.flatMap((chunk) => chunk.map(({ uid }) => uid))
+  const old = new Map(shelf.lookAgain(all).map((record, i) => [all[i]!, record?.time]))
   const claims = claimsAround()
   const assignments = chunks.map((items) => ({ ...assign(), items, claims }))
   let failure: JobError | undefined

@@ -15,7 +15,7 @@ import { storeIn } from './folder.js'
 import { isStep } from './marks.js'
 import type { Cluster, ExecMode, InfraOptions, Unbound } from './options.js'
 import { type Definition, type Recipe, recipeOf, refuseHidden } from './recipe.js'
-import { travelling } from './travel.js'
+import { type Travelling, travelling } from './travel.js'
 import type { ConfigForm } from './views.js'
 
 /** An infra of a configuration: `xp.infra`. */
@@ -126,24 +126,36 @@ export abstract class Infra implements Unbound {
     return storeIn(folder, readOnly)
   }
 
+  /** The store that the results of a recipe are in. */
+  protected async storeOf({ name }: Recipe): Promise<Store> {
+    const store = await this.store()
+    if (store !== undefined) return store
+    throw new CurioError(`${name} has no folder`, { hint: "give it one: infra: { folder: './.curio' }" })
+  }
+
   /** The store, where there is one: a question makes none. */
   protected async existing(): Promise<Store | undefined> {
     const { folder } = this
     return folder !== undefined && fs.existsSync(path.join(folder, 'curio.json')) ? this.store() : undefined
   }
 
-  /** For curio: what a worker is asked to do for a method of this configuration. */
-  assign(recipe: Recipe, store: Store): Assignment {
+  /** For curio: what a worker is asked to do for a method of this configuration. @param mode that of the run, which a chain may force. */
+  assign(recipe: Recipe, store: Store, mode: ExecMode = this.mode): Assignment {
     return {
       where: recipe.key.text,
-      config: travelling(this.owner, isStep),
+      config: this.travelling(),
       field: this.#field,
       isStep: false,
       folder: store.folder,
-      mode: this.mode,
+      mode,
       key: recipe.key.hash,
-      token: this.forceToken,
+      token: this.tokenFor(mode),
     }
+  }
+
+  /** What a worker makes this configuration from. */
+  protected travelling(): Travelling {
+    return travelling(this.owner, isStep)
   }
 
   /** For curio: does what it was asked to, in a worker, here. The result is then stored. */
@@ -199,8 +211,9 @@ export abstract class Infra implements Unbound {
 
   protected abstract performHere(assignment: Assignment, signal?: AbortSignal): Promise<void>
 
-  protected get forceToken(): string | undefined {
-    if (this.mode !== 'force') return undefined
+  /** What has been computed with it counts as done in a forced run. */
+  protected tokenFor(mode: ExecMode): string | undefined {
+    if (mode !== 'force') return undefined
     this.token ??= randomUUID()
     return this.token
   }
@@ -211,10 +224,9 @@ export abstract class Infra implements Unbound {
    * @param create makes it. Default false: it is there once something has been computed.
    */
   async uidFolder({ create = false }: { readonly create?: boolean } = {}): Promise<string> {
-    const [store, { key, name }] = [await this.store(), await this.recipe()]
-    if (store === undefined)
-      throw new CurioError(`${name} has no folder`, { hint: "give it one: infra: { folder: './.curio' }" })
-    const dir = store.dirOf(key.text)
+    const recipe = await this.recipe()
+    const store = await this.storeOf(recipe)
+    const dir = store.dirOf(recipe.key.text)
     if (create && !store.readOnly) fs.mkdirSync(dir, { recursive: true })
     return dir
   }

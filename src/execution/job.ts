@@ -1,6 +1,5 @@
 /** A computation that was asked for, and goes on by itself. */
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { setTimeout as sleep } from 'node:timers/promises'
 
 /** The job that code runs in. */
 export interface CurrentJob {
@@ -76,9 +75,4 @@ export class Job<T = unknown> {
   cancel(): void {
     this.#abort.abort()
   }
-}
-
-/** Waits a turn: what was asked for in one go can begin together. */
-export function turn(): Promise<void> {
-  return sleep(0)
 }

@@ -1,10 +1,10 @@
-import { errorIn, gone } from '../artifact/item-codec.js'
-import { CachedError, CurioError, type ErrorFacts, NotFoundError } from '../errors.js'
+import { gone } from '../artifact/item-codec.js'
+import { CurioError, NotFoundError } from '../errors.js'
 import type { Entry } from './entry.js'
 import { entryOf } from './entry.js'
 import type { Node } from './node.js'
 import { Pipe } from './pipe.js'
-import type { Work } from './work.js'
+import { errorOf, type Work } from './work.js'
 
 /** How far the result of a step for one value is. */
 export type ItemStatus = 'not submitted' | 'running' | 'completed' | 'failed'
@@ -49,7 +49,7 @@ export class Lookup<T> {
     const box = await work?.ram?.get(this.uid)
     if (box !== undefined) return box.value as T
     const [record] = work?.shelf?.lookAgain([this.uid]) ?? []
-    if (record?.kind === 'error') throw new CachedError(errorIn(record) as unknown as ErrorFacts)
+    if (record?.kind === 'error') throw errorOf(record)
     const value = record === undefined ? gone : await work!.codec.decode(record)
     if (value !== gone) return value as T
     throw new NotFoundError(`a result for ${this.uid}`, work?.where ?? 'a step that keeps none')

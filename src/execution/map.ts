@@ -2,7 +2,7 @@
 import { ItemCodec } from '../artifact/item-codec.js'
 import { Items, type ItemsOptions, type SetOptions } from '../artifact/items.js'
 import type { Store } from '../artifact/store.js'
-import { CurioError, DeclarationError } from '../errors.js'
+import { DeclarationError } from '../errors.js'
 import { ownCopies } from '../identity/copies.js'
 import { sha256, tail } from '../identity/digest.js'
 import { adopting } from '../store/claims.js'
@@ -148,9 +148,8 @@ export class ItemMap extends Infra {
    * goes from memory too.
    */
   async cacheDict(): Promise<Items> {
-    const [store, recipe] = [await this.store(), await this.recipe()]
-    if (store === undefined)
-      throw new CurioError(`${recipe.name} has no folder`, { hint: "give it one: infra: { folder: './.curio' }" })
+    const recipe = await this.recipe()
+    const store = await this.storeOf(recipe)
     const { cacher } = this.definition
     const space = store.itemSpace(recipe.key.text)
     return new CacheDict(store, space, cacher === undefined ? {} : { cacher }, (key) =>

@@ -28,6 +28,7 @@ export async function* computeMissing<I, O>(
   let left = [...todo.keys()]
   // What a forced run found at first: it computes that anew, unless another does so meanwhile.
   const before = new Map<string, number>()
+  const onDisk = { ...work, ram: undefined }
   const look = (uids: readonly string[]): Map<string, Done> => {
     const records = shelf.lookAgain(uids)
     const there = new Map<string, Done>()
@@ -37,7 +38,7 @@ export async function* computeMissing<I, O>(
       if (first === undefined) before.set(uid, record?.generation ?? -1)
       if (record === undefined) continue
       const isNew = work.mode === 'force' && record.kind !== 'error' && first !== undefined && record.generation > first
-      if (isNew || isThere({ ...work, ram: undefined }, uid, record)) there.set(uid, doneOf(uid, record))
+      if (isNew || isThere(onDisk, uid, record)) there.set(uid, doneOf(uid, record))
     }
     return there
   }

@@ -60,8 +60,9 @@ export function failed(thrown: unknown, isStored = false): Outcome & { readonly 
 }
 
 async function infraFor(packed: Packed, worker: Worker): Promise<Infra> {
-  const { module, exported, field, folder, mode, key, isStep } = packed
-  const id = JSON.stringify([module, exported, field, folder, mode, key, sha256(packed.input)])
+  const { module, exported, field, folder, mode, key, isStep, token } = packed
+  // Of another forced run it is another: what this one has computed is not done there.
+  const id = JSON.stringify([module, exported, field, folder, mode, key, token, sha256(packed.input)])
   const before = made.get(id)
   if (before !== undefined) return before
   const find = (file: string, name: string): Promise<unknown> => exportedBy(file, name, packed.where, worker)

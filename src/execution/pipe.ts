@@ -161,8 +161,7 @@ export class Pipe {
   #dispatch(shelf: Shelf<unknown>): Dispatch<Entry> {
     const { infra } = this.#node
     const assign = (): Assignment => ({
-      ...infra.assign(shelf.recipe, shelf.store),
-      mode: this.mode,
+      ...infra.assign(shelf.recipe, shelf.store, this.mode),
       isStep: true,
       config: travellingChain(this.#path, infra),
     })

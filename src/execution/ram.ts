@@ -18,10 +18,6 @@ export class Ram<T> {
     readonly maxBytes: number,
   ) {}
 
-  get size(): number {
-    return this.#kept.size
-  }
-
   has(uid: string): boolean {
     return this.#kept.has(uid)
   }
@@ -69,11 +65,6 @@ export class Ram<T> {
     if (kept === undefined) return
     this.#kept.delete(uid)
     this.#bytes -= kept.item.payload.byteLength + uid.length * 2 + overhead
-  }
-
-  clear(): void {
-    this.#kept.clear()
-    this.#bytes = 0
   }
 }
 

@@ -1,7 +1,7 @@
 /** Where the results of one computation of many items are kept: a folder of segments, and an entry that says what they are of. */
 import * as fs from 'node:fs'
 import * as path from 'node:path'
-import { acceptable } from '../artifact/accept.js'
+import { acceptable, described } from '../artifact/accept.js'
 import type { Cacheable } from '../artifact/cacheable.js'
 import type { EncodedItem } from '../artifact/item-codec.js'
 import type { Items } from '../artifact/items.js'
@@ -52,7 +52,7 @@ export class Shelf<O> {
     const shelf = new Shelf<O>(store, recipe, cacher)
     const found = store.readEntry(recipe.key)
     if (found.hit) {
-      acceptable(found.entry, { ...recipe, defaults: recipe.params.defaults }, recipe.warn)
+      acceptable(found.entry, recipe, recipe.warn)
       shelf.#isDescribed = true
     }
     return shelf
@@ -133,17 +133,12 @@ export class Shelf<O> {
     if (this.#isDescribed && fs.existsSync(this.#entryFile)) return
     const { recipe } = this
     const config = await configIn(recipe)
-    const { key, id, version, params, source } = recipe
+    const { key } = recipe
     await this.store.commit(key, {
       key: key.text,
       hash: key.hash,
       material: key.material,
-      id,
-      version,
-      params: params.params,
-      ignored: params.ignored,
-      defaults: params.defaults,
-      code: source,
+      ...described(recipe),
       artifacts: [],
       provenance: provenance({ items: true, ...config }),
     })

@@ -20,10 +20,8 @@ import { Lookup } from './lookup.js'
 import { refuseWhileImporting } from './main.js'
 import { isStep, markStep } from './marks.js'
 import type { Node } from './node.js'
-import type { StepInput } from './options.js'
 import { Pipe } from './pipe.js'
 import { refuseHidden } from './recipe.js'
-import { register } from './register.js'
 import { Results } from './results.js'
 import { shown } from './show.js'
 import { currentSignal } from './signal.js'
@@ -189,6 +187,7 @@ export function Step<S extends ConfigShape>(shape: S, options: StepOptions<Confi
     // What the value goes by is taken at once, before anything is awaited: whoever gave it may change it.
     async #run(args: readonly unknown[]): Promise<unknown> {
       const pipe = this.#way
+      if (pipe.keepsAny) refuseHidden(this)
       const entry = entryOf(this as unknown as Node, args, pipe.keepsAny)
       const box = pipe.inMemory(entry.uid)
       if (box !== undefined) return (box instanceof Promise ? await box : box).value
@@ -282,5 +281,3 @@ const methods = new Set([
   'compute',
   'computeBatch',
 ])
-
-export { register, type StepInput }

@@ -1,5 +1,5 @@
 /** A task: a configuration that has one result. */
-import { acceptable } from '../artifact/accept.js'
+import { acceptable, described } from '../artifact/accept.js'
 import { chooseCacher } from '../artifact/choose.js'
 import { noteComputing } from '../artifact/computing.js'
 import { ArtifactHandle } from '../artifact/lazy.js'
@@ -58,7 +58,7 @@ export class Task<T = unknown> extends Infra {
     if (!(handle instanceof ArtifactHandle)) return handle.value
     const limit = bytesInRam(this.options.keepInRam)
     if (isOwn && limit !== undefined && handle.bytes <= limit)
-      this.#kept = { of: recipe.key.hash, handle: await inMemory(handle) }
+      this.#kept = { of: recipe.key.hash, handle: await handle.copyTo(new MemoryBlobs()) }
     return handle.load(signal)
   }
 
@@ -92,9 +92,9 @@ export class Task<T = unknown> extends Infra {
       key: recipe.key,
       outputs: new Map([[resultName, definition.cacher]]),
       mode: mode === 'retry' ? 'cached' : mode,
-      token: this.forceToken,
+      token: this.tokenFor(mode),
       signal,
-      accept: (entry) => acceptable(entry, { ...recipe, defaults: recipe.params.defaults }, recipe.warn),
+      accept: (entry) => acceptable(entry, recipe, recipe.warn),
       onMiss,
       compute: async () => {
         config = await configIn(recipe)
@@ -131,7 +131,10 @@ export class Task<T = unknown> extends Infra {
       request.onMiss?.()
       return false
     }
-    return request.accept?.(found.entry) !== false && (this.mode !== 'force' || found.entry.token === this.forceToken)
+    return (
+      request.accept?.(found.entry) !== false &&
+      (this.mode !== 'force' || found.entry.token === this.tokenFor(this.mode))
+    )
   }
 
   async #computed(
@@ -166,14 +169,8 @@ export class Task<T = unknown> extends Infra {
   }
 
   #entry(recipe: Recipe, seconds: number, config: object): ReturnType<Request['describe']> {
-    const { id, version, params, source } = recipe
     return {
-      id,
-      version,
-      params: params.params,
-      ignored: params.ignored,
-      defaults: params.defaults,
-      code: source,
+      ...described(recipe),
       provenance: provenance({ task: recipe.name, seconds: Math.round(seconds * 1e6) / 1e6, ...config }),
     }
   }
@@ -264,11 +261,6 @@ export class Task<T = unknown> extends Infra {
       return job
     })
   }
-}
-
-/** The same artifact, with its bytes in memory. */
-async function inMemory(handle: ArtifactHandle<unknown>): Promise<ArtifactHandle<unknown>> {
-  return handle.copyTo(new MemoryBlobs())
 }
 
 /**

@@ -1,6 +1,5 @@
 /** Functions whose results are kept: a task for those who have no configuration. */
 import { type Cacheable, type CacherSpec, cacherInstance, cacherKind } from '../artifact/cacheable.js'
-import type { Store } from '../artifact/store.js'
 import { ConfigError, DeclarationError } from '../errors.js'
 import { ownCopies } from '../identity/copies.js'
 import { checkId, declaredAt, declareOnce, idOf } from '../identity/declared.js'
@@ -8,11 +7,11 @@ import { stageKey } from '../identity/key.js'
 import { bind } from '../identity/marks.js'
 import { plainIdentity } from '../identity/params.js'
 import { sourceOf } from '../identity/source.js'
-import type { Assignment } from './assignment.js'
 import type { MethodOptions } from './decorate.js'
 import { infraSchema, type TaskInput } from './options.js'
 import { type Definition, type Recipe, warner } from './recipe.js'
 import { Task } from './task.js'
+import type { Travelling } from './travel.js'
 
 /** Options of `withInfra`: those of a task's infra, and how its results are known and kept. */
 export interface WithInfraOptions extends TaskInput, Pick<MethodOptions, 'name' | 'cacher'> {}
@@ -56,19 +55,10 @@ class CallTask extends Task {
     return (definition.body as (args: unknown) => unknown)(ownCopies(this.#args))
   }
 
-  override assign(recipe: Recipe, store: Store): Assignment {
+  protected override travelling(): Travelling {
     const { at, member } = this.definition
     if (at === undefined) throw new DeclarationError(`${member} is in no module: a worker could not import it`)
-    return {
-      where: recipe.key.text,
-      config: { module: at.file, exported: member, input: this.#args },
-      field: 'infra',
-      isStep: false,
-      folder: store.folder,
-      mode: this.mode,
-      key: recipe.key.hash,
-      token: this.forceToken,
-    }
+    return { module: at.file, exported: member, input: this.#args }
   }
 }
 

@@ -7,12 +7,12 @@ import type { ExecMode } from './options.js'
 import type { Ram } from './ram.js'
 import type { Shelf, Standing } from './shelf.js'
 
-/** Items to be computed somewhere else, with the claim that is held for them; yields what is done as it is done. Undefined: here. */
+/** Items to be computed somewhere else, with the claim that is held for them; yields what is done as it is done. */
 export type Dispatch<I> = (
   todo: readonly Todo<I>[],
   claim: Claim,
   signal: AbortSignal,
-) => AsyncGenerator<readonly Done[]> | undefined
+) => AsyncGenerator<readonly Done[]>
 
 /** What is to be computed for each item, and where its results are kept. */
 export interface Work<I, O> {

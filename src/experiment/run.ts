@@ -1,4 +1,4 @@
-import { acceptable } from '../artifact/accept.js'
+import { acceptable, described } from '../artifact/accept.js'
 
 import { noteComputing } from '../artifact/computing.js'
 
@@ -100,8 +100,7 @@ async function execute(
       token,
       deterministic: spec.deterministic,
       signal,
-      accept: (entry) =>
-        acceptable(entry, { ...spec, defaults: plan.params.defaults }, (text) => reporter.warn(spec.name, text)),
+      accept: (entry) => acceptable(entry, { ...spec, params: plan.params }, (text) => reporter.warn(spec.name, text)),
       compute,
       describe: (seconds) => describeEntry(record, spec, plan, seconds),
       onCompute: started,
@@ -150,9 +149,9 @@ function describeEntry(
   plan: Plan,
   seconds: number,
 ): ReturnType<Parameters<typeof obtain>[1]['describe']> {
-  const described = [...plan.inputs].flatMap(([name, input]) => [[name, input] as const, ...(input.parts ?? [])])
+  const named = [...plan.inputs].flatMap(([name, input]) => [[name, input] as const, ...(input.parts ?? [])])
   const inputs = Object.fromEntries(
-    described.map(([name, { identity, from }]) => [
+    named.map(([name, { identity, from }]) => [
       name,
       'artifact' in identity
         ? { artifact: identity.artifact, ...(from === undefined ? {} : { from }) }
@@ -161,13 +160,8 @@ function describeEntry(
   )
   const usage = process.resourceUsage()
   return {
-    id: spec.id,
-    version: spec.version,
-    params: plan.params.params,
-    ignored: plan.params.ignored,
-    defaults: plan.params.defaults,
+    ...described({ ...spec, params: plan.params }),
     inputs,
-    code: spec.source,
     provenance: provenance({
       experiment: record.experiment.name,
       stage: spec.name,

@@ -103,6 +103,10 @@ export class ArtifactHandle<T> implements Lazy<T> {
   get packed(): Packed {
     return this.#packed
   }
+  /** For curio: what another process makes the same handle from, in the same store. */
+  get parts(): { artifact: Packed['artifact']; entry: Entry; cacher: Cacheable<unknown, unknown> | undefined } {
+    return { artifact: this.#packed.artifact, entry: this.#entry, cacher: this.#cacher }
+  }
 
   [identity](): readonly [string, unknown] {
     return ['curio/artifact', this.digest]

@@ -2,7 +2,7 @@
  * The one path from a key to values, the same for a stage, a task, an item and a step: look up → lock → look again → compute → encode →
  * blobs → entry. Whatever becomes of the cache on the way, a computed value is returned.
  */
-import { CurioError, DeclarationError, ReadOnlyError, StoreIOError } from '../errors.js'
+import { CurioError, DeclarationError, JobError, ReadOnlyError, StoreIOError } from '../errors.js'
 import type { Key } from '../identity/key.js'
 import type { Artifact, Entry } from '../store/entry.js'
 import { MemoryBlobs } from '../store/memory-blobs.js'
@@ -31,6 +31,8 @@ export interface Request {
   accept?(entry: Entry): boolean
   /** Told that there is nothing to load, each time that was looked for; throws to end it there. */
   onMiss?(): void
+  /** Has it computed and stored by somebody else, in place of `compute`. */
+  elsewhere?(): Promise<void>
   /** Computes all outputs. `folder` holds further files for the entry. `cacheable` is asked when all is computed. */
   compute(): Promise<Computed>
   /** What the entry says beside its artifacts. */
@@ -72,7 +74,7 @@ export async function obtain(store: Store, request: Request, recovering = false)
   let reason: MissReason | 'forced' | 'invalid' = 'absent'
   let mustReplace = false
 
-  const look = async (): Promise<Obtained | undefined> => {
+  const look = async (isAfter = false): Promise<Obtained | undefined> => {
     const found = await lookup(store, key)
     if (found === 'collision') return undefined
     if (!found.hit) {
@@ -80,7 +82,7 @@ export async function obtain(store: Store, request: Request, recovering = false)
       request.onMiss?.()
       return undefined
     }
-    if (mode === 'force' && (token === undefined || found.entry.token !== token)) {
+    if (mode === 'force' && !isAfter && (token === undefined || found.entry.token !== token)) {
       reason = 'forced'
       return undefined
     }
@@ -112,9 +114,19 @@ export async function obtain(store: Store, request: Request, recovering = false)
   if (hit !== undefined) return hit
   if (mode === 'read-only')
     throw new ReadOnlyError(key.text, `nothing usable is stored (${reason}), and mode is read-only`)
+  if (request.elsewhere !== undefined) {
+    request.onCompute?.(reason)
+    await request.elsewhere()
+    const done = await look(true)
+    if (done !== undefined) return { ...done, how: 'computed' }
+    throw new JobError(
+      key.text,
+      `its worker is done, and nothing usable is stored (${reason}): what it warned of says why`,
+    )
+  }
   return store.once(
     key,
-    look,
+    () => look(),
     async () => {
       request.onCompute?.(reason)
       return compute(store, request, mode === 'force' || mustReplace)

@@ -53,3 +53,10 @@ export async function cacherByName(name: string): Promise<Cacheable<unknown, unk
   if (Class === undefined) throw new UnknownCacherError(name, [...Object.keys(builtIn), ...registered.keys()].sort())
   return cacherInstance(Class)
 }
+
+/** Whether a cacher is one of curio's own, without options: every process has it by its name. */
+export async function isPlain(cacher: Cacheable<unknown, unknown>): Promise<boolean> {
+  const own = builtIn[cacherIdentity(cacher).name]
+  if (own === undefined || Object.keys(cacher.options).length > 0) return false
+  return Object.getPrototypeOf(cacher) === (await own()).prototype
+}

@@ -1,4 +1,6 @@
 /** What a worker is asked to do: plain data, small, the same for a pool, a process of its own, and a cluster. */
+import type { Store } from '../artifact/store.js'
+import { DeclarationError } from '../errors.js'
 import type { Digest } from '../identity/digest.js'
 import type { ExecMode } from './options.js'
 import type { Travelling } from './travel.js'
@@ -22,6 +24,21 @@ export interface Assignment {
   readonly items?: readonly { readonly uid: string; readonly value: unknown }[]
   /** Claims of those who wait for it: what it asks for in turn is not waited for because of them. */
   readonly claims?: readonly string[]
+}
+
+/** What a worker makes of what it was sent: it does what is asked, there, and stores it. */
+export abstract class Performer {
+  abstract store(): Promise<Store | undefined>
+  /** The result is then stored. */
+  abstract perform(assignment: Assignment, signal?: AbortSignal): Promise<void>
+
+  /** Refuses what came to another key in the worker. */
+  protected checkKey({ where, key }: Assignment, is: { readonly text: string; readonly hash: Digest }): void {
+    if (is.hash === key) return
+    throw new DeclarationError(`${where} became ${is.text} in the worker`, {
+      hint: 'the configuration does not come out the same when it is made again from what it was made from, or the code has changed since',
+    })
+  }
 }
 
 /** Where a job is: what is known of one that came to nothing. */

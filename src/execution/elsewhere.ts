@@ -1,6 +1,7 @@
 /** From a computation to those who do it elsewhere: what each worker gets, and what came of it. */
 import type { Store } from '../artifact/store.js'
 import { CachedError, JobError } from '../errors.js'
+import type { Key } from '../identity/key.js'
 import { claimsAround } from '../store/claims.js'
 import { readError } from '../store/error-file.js'
 import type { Assignment, Outcome } from './assignment.js'
@@ -8,21 +9,22 @@ import { isPool, runOn, workersOf } from './backends/index.js'
 import type { Done, Todo } from './batch.js'
 import { chunksOf, poolChunksOf } from './chunks.js'
 import type { Infra } from './infra.js'
-import type { Recipe } from './recipe.js'
+import type { InfraOptions } from './options.js'
 import { doneOf, type Shelf } from './shelf.js'
 import type { Dispatch } from './work.js'
 
-/** Has a task computed by a worker. Its result, or error, is then in the store. */
+/** Has a task, or a stage, computed by a worker. Its result, or a task's error, is then in the store. */
 export async function elsewhere(
-  infra: Infra,
-  recipe: Recipe,
+  options: InfraOptions,
+  sent: Assignment,
+  key: Key,
   store: Store,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const assignment = { ...infra.assign(recipe, store), claims: claimsAround() }
-  for await (const { outcome } of runOn(infra.cluster, [assignment], infra.options, store, signal)) {
+  const assignment = { ...sent, claims: claimsAround() }
+  for await (const { outcome } of runOn(options.cluster, [assignment], options, store, signal)) {
     if (outcome.ok) continue
-    const stored = outcome.isStored ? readError(store, recipe.key) : undefined
+    const stored = outcome.isStored ? readError(store, key) : undefined
     throw stored === undefined ? jobError(assignment, outcome) : new CachedError(stored)
   }
 }

@@ -10,7 +10,7 @@ import { classOf } from '../identity/instances.js'
 import { bind, given, isSecret } from '../identity/marks.js'
 import { fields } from '../identity/members.js'
 import { fromPlain, type PlainData } from '../identity/plain.js'
-import type { Assignment } from './assignment.js'
+import { type Assignment, Performer } from './assignment.js'
 import { storeIn } from './folder.js'
 import { isStep } from './marks.js'
 import type { Cluster, ExecMode, InfraOptions, Unbound } from './options.js'
@@ -19,7 +19,7 @@ import { type Travelling, travelling } from './travel.js'
 import type { ConfigForm } from './views.js'
 
 /** An infra of a configuration: `xp.infra`. */
-export abstract class Infra implements Unbound {
+export abstract class Infra extends Performer implements Unbound {
   readonly #options: InfraOptions
   readonly #owner: object | undefined
   readonly #field: string
@@ -30,6 +30,7 @@ export abstract class Infra implements Unbound {
 
   /** For curio: made by `TaskInfra(…)`, `MapInfra(…)` and the steps. */
   constructor(options: InfraOptions, owner?: object, field = 'infra') {
+    super()
     this.#options = options
     this.#owner = owner
     this.#field = field
@@ -161,11 +162,7 @@ export abstract class Infra implements Unbound {
   /** For curio: does what it was asked to, in a worker, here. The result is then stored. */
   async perform(assignment: Assignment, signal?: AbortSignal): Promise<void> {
     const recipe = await this.recipe()
-    if (recipe.key.hash !== assignment.key) {
-      throw new DeclarationError(`${assignment.where} became ${recipe.key.text} in the worker`, {
-        hint: 'the configuration does not come out the same when it is made again from what it was made from, or the code has changed since',
-      })
-    }
+    this.checkKey(assignment, recipe.key)
     await this.performHere(assignment, signal)
   }
 

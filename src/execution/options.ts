@@ -45,6 +45,20 @@ const version = z.string().superRefine((text, ctx) => {
   }
 })
 
+/** How much a job gets, and how it is called. */
+const place = {
+  cluster: cluster.default('inline'),
+  jobName: z.string().min(1).optional(),
+  /** Folder for the logs of jobs. */
+  logs: z.string().min(1).optional(),
+  timeoutMin: z.number().positive().optional(),
+  nodes: z.int().positive().optional(),
+  tasksPerNode: z.int().positive().optional(),
+  cpusPerTask: z.int().positive().optional(),
+  gpusPerNode: z.int().nonnegative().optional(),
+  memGb: z.number().positive().optional(),
+} as const
+
 const shared = {
   /** Folder of a store. Default: that of another infra of the same configuration; without one nothing is kept. `null`: keep nothing. */
   folder: z.string().min(1).nullable().optional(),
@@ -55,15 +69,6 @@ const shared = {
   keepInRam: z.union([z.boolean(), z.int().positive()]).optional(),
   /** What a changed source does to stored results: say so once, compute again, or nothing. */
   codeChange: z.enum(['warn', 'recompute', 'ignore']).default('warn'),
-  jobName: z.string().min(1).optional(),
-  /** Folder for the logs of jobs. */
-  logs: z.string().min(1).optional(),
-  timeoutMin: z.number().positive().optional(),
-  nodes: z.int().positive().optional(),
-  tasksPerNode: z.int().positive().optional(),
-  cpusPerTask: z.int().positive().optional(),
-  gpusPerNode: z.int().nonnegative().optional(),
-  memGb: z.number().positive().optional(),
 } as const
 
 const many = {
@@ -76,13 +81,19 @@ const many = {
   forbidSingleItemComputation: z.boolean().default(false),
 } as const
 
+const { cluster: _, ...placeOfStep } = place
+
 const schemas = {
-  task: z.strictObject({ ...shared, cluster: cluster.default('inline') }),
-  map: z.strictObject({ ...shared, ...many, cluster: cluster.default('inline') }),
-  step: z.strictObject({ ...shared, ...many, backend: cluster.optional() }),
+  place: z.strictObject(place),
+  task: z.strictObject({ ...shared, ...place }),
+  map: z.strictObject({ ...shared, ...place, ...many }),
+  step: z.strictObject({ ...shared, ...placeOfStep, ...many, backend: cluster.optional() }),
 }
 
-export type InfraKind = keyof typeof schemas
+export type InfraKind = Exclude<keyof typeof schemas, 'place'>
+
+/** Where a computation is done, and with how much: the infra of a stage. */
+export type PlaceInput = z.input<typeof schemas.place>
 
 /** Options of a task's infra. */
 export type TaskInput = z.input<typeof schemas.task>
@@ -124,15 +135,7 @@ export function infraSchema<T, I extends object>(
     const wanted = Object.fromEntries(Object.entries({ ...seeds, ...own }).filter(([, value]) => value !== undefined))
     const result = schemas[kind].safeParse(wanted)
     if (!result.success) {
-      const known = Object.keys(schemas[kind].shape)
-      return refuse(
-        ctx,
-        result.error.issues.flatMap((issue) =>
-          issue.code === 'unrecognized_keys'
-            ? issue.keys.map((key) => ({ path: [key], message: unknownOption(key, known) }))
-            : [{ path: issue.path, message: issue.message }],
-        ),
-      )
+      return refuse(ctx, issuesOf(kind, result.error))
     }
     const { backend, ...rest } = result.data as Record<string, unknown>
     const made = make({
@@ -147,20 +150,43 @@ export function infraSchema<T, I extends object>(
   return markInfra(schema as unknown as z.ZodType<T, I | T | null>).prefault({} as never) as never
 }
 
+/**
+ * The options of a stage's infra.
+ *
+ * @throws {ConfigError} naming the stage.
+ */
+export function placeOptions(who: string, input: unknown): InfraOptions {
+  const result = schemas.place.safeParse(input)
+  if (!result.success)
+    throw new ConfigError(`the infra of ${who} refuses its options: ${textOf(issuesOf('place', result.error))}`)
+  return schemas.task.parse(result.data)
+}
+
+interface Issue {
+  readonly path: readonly PropertyKey[]
+  readonly message: string
+}
+
+function issuesOf(kind: keyof typeof schemas, error: z.ZodError): Issue[] {
+  const known = Object.keys(schemas[kind].shape)
+  return error.issues.flatMap((issue) =>
+    issue.code === 'unrecognized_keys'
+      ? issue.keys.map((key) => ({ path: [key], message: unknownOption(key, known) }))
+      : [{ path: issue.path, message: issue.message }],
+  )
+}
+
+function textOf(issues: readonly Issue[]): string {
+  return issues.map(({ path, message }) => `${path.map(String).join('.')}: ${message}`).join('; ')
+}
+
 function unknownOption(key: string, known: readonly string[]): string {
   const near = nearest(key, known)
   return `no such option${near === undefined ? `; known are ${known.join(', ')}` : `; did you mean ${near}?`}`
 }
 
-function refuse(
-  ctx: z.core.ParsePayload | undefined,
-  issues: readonly { readonly path: readonly PropertyKey[]; readonly message: string }[],
-): never {
-  if (ctx === undefined) {
-    throw new ConfigError(
-      `an infra refuses its options: ${issues.map(({ path, message }) => `${path.map(String).join('.')}: ${message}`).join('; ')}`,
-    )
-  }
+function refuse(ctx: z.core.ParsePayload | undefined, issues: readonly Issue[]): never {
+  if (ctx === undefined) throw new ConfigError(`an infra refuses its options: ${textOf(issues)}`)
   for (const { path, message } of issues)
     ctx.issues.push({ code: 'custom', path: [...path], message, input: undefined } as never)
   return z.NEVER

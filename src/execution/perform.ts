@@ -3,9 +3,8 @@ import { pathToFileURL } from 'node:url'
 import { CurioError, DeclarationError } from '../errors.js'
 import { sha256 } from '../identity/digest.js'
 import { adoptingClaims } from '../store/claims.js'
-import type { Assignment, Outcome } from './assignment.js'
+import { type Assignment, type Outcome, Performer } from './assignment.js'
 import { isAboutUser } from './batch.js'
-import { Infra } from './infra.js'
 import { type CurrentJob, inJob } from './job.js'
 import { whileImporting } from './main.js'
 import { arrived, decoded, type Packed, sentFrom, unpack } from './travel.js'
@@ -21,10 +20,10 @@ export interface Worker {
 }
 
 /** Configurations that were made here: the next part of the same computation goes on with one. The oldest goes first. */
-const made = new Map<string, Infra>()
+const made = new Map<string, Performer>()
 const most = 4
 /** One for each store that was written to. */
-const byFolder = new Map<string, Infra>()
+const byFolder = new Map<string, Performer>()
 
 /** Does what was packed; whatever happens is in the outcome. */
 export async function perform(bytes: Uint8Array, worker: Worker): Promise<Outcome> {
@@ -59,8 +58,8 @@ export function failed(thrown: unknown, isStored = false): Outcome & { readonly 
   return { ok: false, isStored, name: String(name), message: String(message), remote: String(stack ?? message) }
 }
 
-async function infraFor(packed: Packed, worker: Worker): Promise<Infra> {
-  const { module, exported, field, folder, mode, key, isStep, token } = packed
+async function infraFor(packed: Packed, worker: Worker): Promise<Performer> {
+  const { module, exported, field, folder, mode, key, isStep, token, mark } = packed
   // Of another forced run it is another: what this one has computed is not done there.
   const id = JSON.stringify([module, exported, field, folder, mode, key, token, sha256(packed.input)])
   const before = made.get(id)
@@ -70,9 +69,12 @@ async function infraFor(packed: Packed, worker: Worker): Promise<Infra> {
   const input = (await decoded(packed.input)) as Record<string, unknown>
   const { cluster: _, backend: __, ...seeds } = (input[field] ?? {}) as Record<string, unknown>
   const here = { ...seeds, folder, mode, keepInRam: false, ...(isStep ? { backend: 'cached' } : { cluster: null }) }
-  const config = (await arrived({ module, exported, input }, find, { [field]: here })) as Record<string, unknown>
+  const config = (await arrived({ module, exported, input }, { mark, find }, { [field]: here })) as Record<
+    string,
+    unknown
+  >
   const infra = config[field]
-  if (!(infra instanceof Infra)) {
+  if (!(infra instanceof Performer)) {
     throw new DeclarationError(`${exported} of ${module} has no infra ${field} in the worker`, {
       hint: 'the module comes to another copy of curio there: install it once',
     })
@@ -95,6 +97,6 @@ async function exportedBy(file: string, name: string, where: string, worker: Wor
   const named = found[name] ?? Object.values(found).find((one) => typeof one === 'function' && one.name === name)
   if (typeof named === 'function') return named
   throw new DeclarationError(`${file} does not export ${name}`, {
-    hint: `write export class ${name}, so that a worker can import it`,
+    hint: `export ${name} at the top of the module, so that a worker can import it`,
   })
 }

@@ -17,7 +17,7 @@ import type { Recipe } from './recipe.js'
 import { Results } from './results.js'
 import type { Shelf } from './shelf.js'
 import type { StepInfra } from './step-infra.js'
-import { type Travelling, travelling } from './travel.js'
+import { type Travelling, within } from './travel.js'
 import type { Dispatch, Work } from './work.js'
 
 /** What surrounds a step. */
@@ -191,7 +191,7 @@ function travellingChain(path: readonly Node[], infra: StepInfra): Travelling {
   const steps = path.map((node, i) => {
     // Of the last only what counts: the chain is what keeps its results.
     const own = i === last ? infra.counting : node.infra.keeps ? node.infra.afterwards : undefined
-    return { $curio: travelling(node, isStep, own === undefined ? {} : { infra: own }) }
+    return within(node, isStep, own === undefined ? {} : { infra: own })
   })
   return { module: '', exported: 'Chain', input: { steps, infra: {} } }
 }

@@ -101,20 +101,9 @@ export class Task<T = unknown> extends Infra {
         return this.#computed(store, definition, recipe, signal)
       },
       describe: (seconds) => this.#entry(recipe, seconds, config),
-    }
-    if (
-      this.cluster !== 'inline' &&
-      definition === this.definition &&
-      mode !== 'read-only' &&
-      !(await this.#isThere(store, recipe, request))
-    ) {
-      await elsewhere(this, recipe, store, signal)
-      // The worker has kept the result, or the error.
-      const found = await obtain(store, { ...request, mode: 'read-only' }).catch((error: unknown) => {
-        onMiss()
-        throw error
-      })
-      return found.handles.get(resultName)!
+      ...(this.cluster === 'inline' || definition !== this.definition
+        ? {}
+        : { elsewhere: () => elsewhere(this.options, this.assign(recipe, store), recipe.key, store, signal) }),
     }
     const obtained = await obtain(store, request)
     if (obtained.how === 'computed') clearError(store, recipe.key)
@@ -123,18 +112,6 @@ export class Task<T = unknown> extends Infra {
       await writeConfigs(store, recipe.key.text, recipe.config)
     }
     return obtained.handles.get(resultName)!
-  }
-
-  async #isThere(store: Store, { key }: Recipe, request: Request): Promise<boolean> {
-    const found = await store.lookup(key)
-    if (!found.hit) {
-      request.onMiss?.()
-      return false
-    }
-    return (
-      request.accept?.(found.entry) !== false &&
-      (this.mode !== 'force' || found.entry.token === this.tokenFor(this.mode))
-    )
   }
 
   async #computed(

@@ -1,9 +1,10 @@
 /** How a configuration gets to a worker, and is made again there: one way for pools, processes and clusters. */
+import { randomUUID } from 'node:crypto'
 import * as fs from 'node:fs'
 import type { Codec } from '../artifact/cacheable.js'
 import { cacherByName } from '../artifact/registry.js'
 import { CacherError, CurioError, DeclarationError } from '../errors.js'
-import { classId } from '../identity/class-id.js'
+import { classId, type NamedClass } from '../identity/class-id.js'
 import { isConfig, madeFrom } from '../identity/config.js'
 import type { Assignment } from './assignment.js'
 
@@ -13,31 +14,48 @@ export interface Travelling {
   readonly module: string
   /** Name under which it is exported. */
   readonly exported: string
-  /** What it is made from: plain data, typed arrays, dates, maps and sets; steps in it travel by their own classes. */
+  /** What it is made from: plain data, typed arrays, dates, maps and sets; steps in it travel by their own classes. `null`: itself. */
   readonly input: unknown
 }
 
 /** Classes of curio's own, by name: those that a worker has without importing anything of the user's. */
 export const ownClasses = new Map<string, new (input: never) => object>()
 
-const mark = '$curio'
+/** Stands for what travels by its own class. Of each process its own: no data can pretend to be one. */
+const mark = `$curio ${randomUUID()}`
 
 /** @param isOwn tells what travels by its own class wherever it stands: a step. */
 export function travelling(config: object, isOwn: (config: object) => boolean, more: object = {}): Travelling {
   const { name } = config.constructor
   const input = {
-    ...madeFrom(config, (nested) => (isOwn(nested) ? { [mark]: travelling(nested, isOwn) } : undefined)),
+    ...madeFrom(config, (nested) => (isOwn(nested) ? within(nested, isOwn) : undefined)),
     ...more,
   }
   if (ownClasses.get(name) === config.constructor) return { module: '', exported: name, input }
   const { file } = classId(config.constructor)
+  return { ...sending(config.constructor as NamedClass, file), input }
+}
+
+/** Where to import it from. */
+function sending(value: NamedClass, file: string): Omit<Travelling, 'input'> {
+  const { name } = value
   if (fs.statSync(file, { throwIfNoEntry: false })?.isFile() !== true) {
     throw new DeclarationError(`${name} cannot be sent to a worker: its module ${file} is no file`, {
       hint: 'declare it in a file of your package, or say which one: static module = import.meta.url',
     })
   }
-  sent.set(`${file}:${name}`, config.constructor)
-  return { module: file, exported: name, input }
+  sent.set(`${file}:${name}`, value)
+  return { module: file, exported: name }
+}
+
+/** In the input of what travels, a configuration that goes by its own class. */
+export function within(config: object, isOwn: (config: object) => boolean, more: object = {}): object {
+  return { [mark]: travelling(config, isOwn, more) }
+}
+
+/** In the input of what travels, a function or class that a module exports. */
+export function reference(value: NamedClass, file: string): object {
+  return { [mark]: { ...sending(value, file), input: null } satisfies Travelling }
 }
 
 const sent = new Map<string, object>()
@@ -50,30 +68,35 @@ export function sentFrom(module: string, exported: string): object | undefined {
 /**
  * Makes it again, in a worker.
  *
- * @param find gets a class of a module.
+ * @param how by the sender's mark, and how to get what a module exports.
  */
 export async function arrived(
   { module, exported, input }: Travelling,
-  find: (module: string, exported: string) => Promise<unknown>,
+  how: {
+    /** That of the sender. */
+    readonly mark: string
+    find(module: string, exported: string): Promise<unknown>
+  },
   more: object = {},
 ): Promise<object> {
-  const Class = module === '' ? ownClasses.get(exported) : await find(module, exported)
-  return Reflect.construct(Class as never, [{ ...((await revived(input, find)) as object), ...more }]) as object
+  const Class = module === '' ? ownClasses.get(exported) : await how.find(module, exported)
+  return Reflect.construct(Class as never, [{ ...((await revived(input, how)) as object), ...more }]) as object
 }
 
-async function revived(value: unknown, find: Parameters<typeof arrived>[1]): Promise<unknown> {
+async function revived(value: unknown, how: Parameters<typeof arrived>[1]): Promise<unknown> {
   if (value === null || typeof value !== 'object' || isConfig(value as unknown)) return value
   if (Array.isArray(value)) {
     const all: unknown[] = []
-    for (const member of value) all.push(await revived(member, find))
+    for (const member of value) all.push(await revived(member, how))
     return all
   }
   const prototype: unknown = Object.getPrototypeOf(value)
   if (prototype !== Object.prototype && prototype !== null) return value
-  const step = (value as { [mark]?: Travelling })[mark]
-  if (step !== undefined) return arrived(step, find)
+  const own = (value as Record<string, Travelling>)[how.mark]
+  if (own?.input === null) return how.find(own.module, own.exported)
+  if (own !== undefined) return arrived(own, how)
   const object: Record<string, unknown> = {}
-  for (const [name, member] of Object.entries(value)) object[name] = await revived(member, find)
+  for (const [name, member] of Object.entries(value)) object[name] = await revived(member, how)
   return object
 }
 
@@ -82,8 +105,8 @@ function modulesOf({ module, input }: Travelling): string[] {
   const found = module === '' ? [] : [module]
   const visit = (value: unknown): void => {
     if (value === null || typeof value !== 'object') return
-    const step = (value as { [mark]?: Travelling })[mark]
-    if (step !== undefined) found.push(...modulesOf(step))
+    const own = (value as Record<string, Travelling>)[mark]
+    if (own !== undefined) found.push(...modulesOf(own))
     else if (Array.isArray(value) || Object.getPrototypeOf(value) === Object.prototype)
       Object.values(value).forEach(visit)
   }
@@ -94,6 +117,7 @@ function modulesOf({ module, input }: Travelling): string[] {
 /** An assignment on its way. What the user's own classes are needed for is unpacked after the modules are there. */
 export interface Packed extends Omit<Assignment, 'config' | 'items'> {
   readonly format: 1
+  readonly mark: string
   readonly modules: readonly string[]
   readonly module: string
   readonly exported: string
@@ -108,6 +132,7 @@ export async function pack(assignment: Assignment): Promise<Uint8Array> {
   try {
     const packed: Packed = {
       format: 1,
+      mark,
       ...rest,
       modules: modulesOf(config),
       module,
@@ -139,7 +164,8 @@ export async function decoded(bytes: Uint8Array): Promise<unknown> {
   return (await codec()).decode(bytes)
 }
 
-async function encoded(value: unknown): Promise<Uint8Array> {
+/** Data on its way: what `decoded` takes. */
+export async function encoded(value: unknown): Promise<Uint8Array> {
   const made = await (await codec()).encode(value)
   if (typeof made === 'string' || made instanceof Uint8Array) return Buffer.from(made)
   const pieces: Uint8Array[] = []

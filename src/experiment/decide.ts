@@ -2,6 +2,7 @@ import { type Cacheable, cacherKind } from '../artifact/cacheable.js'
 import type { Mode } from '../artifact/once.js'
 import { cacherByName } from '../artifact/registry.js'
 import { DeclarationError, nearest } from '../errors.js'
+import type { InfraOptions } from '../execution/options.js'
 import { type Identified, identity, Verbatim } from '../identity/canonical.js'
 import { type AnyConfigClass, isConfig } from '../identity/config.js'
 import type { Digest } from '../identity/digest.js'
@@ -42,10 +43,21 @@ export interface StageSpec {
   readonly mode: Mode | undefined
   readonly body: Body
   readonly source: { readonly sha256: Digest; readonly tag: string }
+  /** Where it is computed. Undefined: in this process. */
+  readonly infra: InfraOptions | undefined
+  readonly origin: Origin
   /** The object whose method it is: its fields count. `lineage`: a hash of the classes below the one that declares the method. */
   readonly self: { readonly object: object; readonly lineage: string | undefined } | undefined
   /** Of an aggregate: what it reads of each record. Undefined for a stage. */
   readonly over?: Over
+}
+
+/** Where a worker finds a stage: a module exports it, or the class whose method it is. */
+export interface Origin {
+  readonly exported: object & { readonly name: string }
+  readonly member?: string
+  /** Undefined: in no module. */
+  readonly file: string | undefined
 }
 
 /** What a run of a stage was decided on. */

@@ -2,6 +2,7 @@ import { type CacherClass, type CacherSpec, cacherInstance, isCacherSpec } from 
 import { extraFiles } from '../artifact/once.js'
 import { registerCacher } from '../artifact/registry.js'
 import { DeclarationError, InvalidNameError, refuseUnknown } from '../errors.js'
+import { placeOptions } from '../execution/options.js'
 import { type AnyConfigClass, isConfigClass, type Picked } from '../identity/config.js'
 import { checkVersion } from '../identity/key.js'
 import { checkArtifactName } from '../identity/path.js'
@@ -29,6 +30,7 @@ const optionNames = [
   'codeChange',
   'deterministic',
   'mode',
+  'infra',
 ]
 
 /** Options of any form. */
@@ -41,7 +43,7 @@ export type AnyOptions = StageOptions & {
 }
 
 /** Everything of a spec but what depends on whose function it is. */
-export type Checked = Omit<StageSpec, 'id' | 'body' | 'self'> & { readonly named: string | undefined }
+export type Checked = Omit<StageSpec, 'id' | 'body' | 'self' | 'origin'> & { readonly named: string | undefined }
 
 /** Checks what a stage was declared with; everything that can be wrong is said here, before anything runs. */
 export function checkOptions(options: AnyOptions, functionName: string): Omit<Checked, 'source'> {
@@ -57,6 +59,7 @@ export function checkOptions(options: AnyOptions, functionName: string): Omit<Ch
     })
   }
   if (mode !== undefined) checkMode(who, mode)
+  const infra = options.infra === undefined ? undefined : placeOptions(who, options.infra)
   const outputs = outputsOf(who, options)
   const inputs = inputsOf(who, options.inputs ?? [])
   for (const key of Object.keys(options.defaults ?? {})) {
@@ -74,6 +77,7 @@ export function checkOptions(options: AnyOptions, functionName: string): Omit<Ch
     codeChange,
     deterministic: options.deterministic ?? false,
     mode,
+    infra: infra?.cluster === 'inline' ? undefined : infra,
   }
 }
 

@@ -4,19 +4,22 @@ import { CurioError, MissingInputError, NotEncodableError, NotFoundError, neares
 import { canonical } from '../identity/canonical.js'
 import { type Digest, sha256 } from '../identity/digest.js'
 import type { InputIdentity } from '../identity/key.js'
+import type { Origin } from './decide.js'
 import type { Experiment, RunOptions } from './experiment.js'
 import type { Reporter, StageRun } from './report.js'
 
 /** One name in a record's state. */
-type Slot =
+export type Slot =
   | { readonly kind: 'value'; readonly value: unknown }
-  | {
-      readonly kind: 'artifact'
-      readonly handle: ArtifactHandle<unknown>
-      readonly lazy: boolean
-      readonly resolve: boolean
-      readonly stage: string
-    }
+  | { readonly kind: 'artifact'; readonly handle: ArtifactHandle<unknown>; readonly how: Placed }
+
+/** Of an output in the state: how it is given out, and the stage it is of. */
+export interface Placed {
+  readonly lazy: boolean
+  readonly resolve: boolean
+  readonly stage: string
+  readonly origin: Origin
+}
 
 /** What a lazily resolved name is a handle on. */
 export type HandleOf<T> = [T] extends [Lazy<infer V>] ? Lazy<V> : Lazy<T>
@@ -73,10 +76,10 @@ export class StageRecord<P = unknown, S extends object = object> {
    * @throws {CurioError} when the record has no such name.
    */
   async get<K extends keyof S & string>(name: K): Promise<S[K]> {
-    const slot = this.#slot(name)
+    const slot = this.#known(name)
     if (slot.kind === 'value') return slot.value as S[K]
-    if (!slot.resolve) return slot.handle as S[K]
-    if (slot.lazy) return this.#load<S[K]>(name, slot.handle)
+    if (!slot.how.resolve) return slot.handle as S[K]
+    if (slot.how.lazy) return this.#load<S[K]>(name, slot.handle)
     const before = this.#loaded.get(name)
     if (before?.digest === slot.handle.digest) return before.value as Promise<S[K]>
     const value = this.#load(name, slot.handle)
@@ -95,7 +98,7 @@ export class StageRecord<P = unknown, S extends object = object> {
 
   /** A handle on an artifact, without loading it. */
   lazy<K extends keyof S & string>(name: K): HandleOf<S[K]> {
-    const slot = this.#slot(name)
+    const slot = this.#known(name)
     if (slot.kind === 'artifact') return slot.handle as unknown as HandleOf<S[K]>
     if (isLazy(slot.value)) return slot.value as HandleOf<S[K]>
     throw new CurioError(`${name} was set by hand and is no artifact`, { hint: 'use record.get' })
@@ -143,8 +146,13 @@ export class StageRecord<P = unknown, S extends object = object> {
   }
 
   /** For curio: puts a stage's output into the state. */
-  place(name: string, handle: ArtifactHandle<unknown>, how: { lazy: boolean; resolve: boolean; stage: string }): void {
-    this.#slots.set(name, { kind: 'artifact', handle, ...how })
+  place(name: string, handle: ArtifactHandle<unknown>, how: Placed): void {
+    this.#slots.set(name, { kind: 'artifact', handle, how })
+  }
+
+  /** For curio: what stands under a name. */
+  slot(name: string): Slot | undefined {
+    return this.#slots.get(name)
   }
 
   /** For curio: a name in the state as a stage's input. It stays what it is now, whatever later stages put under that name. */
@@ -152,7 +160,8 @@ export class StageRecord<P = unknown, S extends object = object> {
     const slot = this.#slots.get(name)
     if (slot === undefined) throw new MissingInputError(stage, name, this.names())
     if (slot.kind === 'value') return valueInput(name, slot.value)
-    const { handle, resolve } = slot
+    const { handle } = slot
+    const { resolve } = slot.how
     const { digest } = handle
     // Where its bytes were gone, and computing them again gave others, what was decided for the old digest does not hold.
     const confirm = async (): Promise<void> => {
@@ -168,7 +177,7 @@ export class StageRecord<P = unknown, S extends object = object> {
     return { identity: { artifact: digest }, from: handle.key, handle, load, confirm }
   }
 
-  #slot(name: string): Slot {
+  #known(name: string): Slot {
     const slot = this.#slots.get(name)
     if (slot !== undefined) return slot
     const near = nearest(name, this.names())

@@ -13,6 +13,7 @@ import { decide, type OutputPlan, type Plan, type StageSpec } from './decide.js'
 import { outputValues } from './outputs.js'
 import { InputsChanged, type StageRecord } from './record.js'
 import type { StageRun } from './report.js'
+import { notInStore, runElsewhere, type StageCall } from './stage-call.js'
 
 const maxRounds = 4
 
@@ -38,7 +39,7 @@ export async function runStage(
         const begin = performance.now()
         const plan = await decide(record, spec, given, over)
         keyText = plan.key.text
-        const result = await execute(store, record, spec, plan, { mode, token, started })
+        const result = await execute(store, { record, spec, given, over }, plan, { mode, token, started })
         // An input whose bytes were gone came back different: the decision was about another input.
         if (result === 'inputs-changed' && round < maxRounds) continue
         if (result === 'inputs-changed')
@@ -60,11 +61,11 @@ export async function runStage(
 
 async function execute(
   store: Store,
-  record: StageRecord,
-  spec: StageSpec,
+  call: StageCall,
   plan: Plan,
   { mode, token, started }: { mode: Mode; token: string | undefined; started: () => void },
 ): Promise<Omit<StageRun, 'seconds'> | 'inputs-changed'> {
+  const { record, spec } = call
   const { runOptions, reporter } = record
   const { signal, lazy = 'declared' } = runOptions
   const isLazy = (output: OutputPlan): boolean => (lazy === 'declared' ? output.lazy : lazy === 'all')
@@ -102,6 +103,9 @@ async function execute(
       signal,
       accept: (entry) => acceptable(entry, { ...spec, params: plan.params }, (text) => reporter.warn(spec.name, text)),
       compute,
+      ...(isElsewhere(call, store)
+        ? { elsewhere: () => runElsewhere(call, plan, store, { mode, token, signal }) }
+        : {}),
       describe: (seconds) => describeEntry(record, spec, plan, seconds),
       onCompute: started,
       onUnfit: (name) =>
@@ -109,7 +113,8 @@ async function execute(
     })
     for (const [name, output] of spec.outputs) {
       const handle = obtained.handles.get(name)!
-      record.place(name, handle, { lazy: isLazy(output), resolve: output.resolve, stage: spec.name })
+      const how = { lazy: isLazy(output), resolve: output.resolve, stage: spec.name, origin: spec.origin }
+      record.place(name, handle, how)
       const cacher = plan.cachers.get(name)
       if (cacher?.options.overwritePath !== undefined && mode !== 'read-only') {
         const refused = await exportCopy(handle, cacher.options.overwritePath, mode === 'force')
@@ -133,6 +138,18 @@ async function execute(
     if (error instanceof InputsChanged) return 'inputs-changed'
     throw error
   }
+}
+
+/** Whether a worker is to do it; a store or an input that no worker could get is said. */
+function isElsewhere(call: StageCall, store: Store): boolean {
+  if (call.spec.infra === undefined || store.readOnly) return false
+  const name = notInStore(call, store)
+  if (name === undefined) return true
+  call.record.reporter.warn(
+    call.spec.name,
+    `input ${name} is not in the store, so that no worker could read it: computed here`,
+  )
+  return false
 }
 
 /** What this stage does in this run: the run's word goes before the stage's own. */

@@ -1,7 +1,9 @@
 import { isLazy } from '../artifact/lazy.js'
 import { DeclarationError } from '../errors.js'
+import type { PlaceInput } from '../execution/options.js'
 import { identity } from '../identity/canonical.js'
-import { ownerOf } from '../identity/class-id.js'
+import { classId, ownerOf } from '../identity/class-id.js'
+import { isConfigClass } from '../identity/config.js'
 import { checkId, type DeclaredAt, declaredAt, declareOnce, idOf } from '../identity/declared.js'
 import { sourceOf } from '../identity/source.js'
 import type { StageContext } from './context.js'
@@ -40,6 +42,11 @@ export interface StageOptions {
   readonly deterministic?: boolean
   /** Cache policy of this stage, where the run does not say. Default `'cached'`. */
   readonly mode?: 'cached' | 'force' | 'read-only'
+  /**
+   * Where it is computed: `{ cluster: 'processpool' }`, with the options of a task's infra that say how. Default: in this process. For a
+   * worker, the stage, or the class whose method it is, must be exported by its module.
+   */
+  readonly infra?: PlaceInput
 }
 
 type Awaitable<T> = T | Promise<T>
@@ -168,7 +175,7 @@ export function functionStage(
   const id = checkId(idOf(checked.named, at, body.name), checked.version)
   const source = sourceOf(body)
   declareOnce(id, checked.version, at?.place, checked.named !== undefined, source.sha256)
-  return asStage({ ...checked, id, source, body, self: undefined })
+  return asStage({ ...checked, id, source, body, self: undefined }, at?.file)
 }
 
 /** A body gets something else as its record: a stage that calls a stage could not say what it reads. */
@@ -195,11 +202,16 @@ async function start(record: unknown, spec: StageSpec, more: object | undefined)
   await runStage(record as StageRecord, spec, {}, more as StageRecord[])
 }
 
-function asStage(spec: StageSpec): Stage<unknown, object, object> {
+/** @param file of a function: the module that exports the stage. */
+function asStage(
+  made: Omit<StageSpec, 'origin'> & Partial<Pick<StageSpec, 'origin'>>,
+  file?: string,
+): Stage<unknown, object, object> {
   const run = async (record: StageRecord, more?: object): Promise<StageRecord> => {
     await start(record, spec, more)
     return record
   }
+  const spec: StageSpec = { ...made, origin: made.origin ?? { exported: run, file } }
   Object.defineProperty(run, 'name', { value: spec.name })
   return Object.assign(run, {
     stageName: spec.name,
@@ -215,7 +227,14 @@ export function specOf(value: unknown): StageSpec | undefined {
   return typeof value === 'function' ? (value as { spec?: StageSpec }).spec : undefined
 }
 
-const methods = new WeakMap<object, (self: object) => StageSpec>()
+/** For curio, in a worker: the outputs that a stage was declared with. */
+export function outputsOf(exported: object, member: string | undefined): StageSpec['outputs'] | undefined {
+  if (member === undefined) return specOf(exported)?.outputs
+  const { prototype } = exported as { prototype?: Record<string, object> }
+  return methods.get(prototype?.[member] ?? (exported as Record<string, object>)[member] ?? {})?.outputs
+}
+
+const methods = new WeakMap<object, { specFor(self: object): StageSpec; readonly outputs: StageSpec['outputs'] }>()
 
 /** For `stage` and `aggregate`: what a method with checked options becomes. */
 export function decorate(
@@ -245,7 +264,8 @@ export function decorate(
       })
     }
     const lineage = lineageOf(self, wrapped, member)
-    return { ...checked, id, source, body: method.bind(self) as Body, self: { object: self, lineage } }
+    const origin = { exported: owner, member, file: isConfigClass(owner) ? classId(owner).file : at?.file }
+    return { ...checked, id, source, origin, body: method.bind(self) as Body, self: { object: self, lineage } }
   }
   const wrapped = async function (this: object, record: StageContext<unknown>, more?: object): Promise<unknown> {
     checkRecord(member, record)
@@ -262,7 +282,7 @@ export function decorate(
     return spec.positional === 1 ? Object.values(values)[0] : Object.values(values)
   }
   Object.defineProperty(wrapped, 'name', { value: member })
-  methods.set(wrapped, specFor)
+  methods.set(wrapped, { specFor, outputs: checked.outputs })
   return wrapped as unknown as Body
 }
 
@@ -292,11 +312,11 @@ export function stageOf<T extends object, K extends keyof T & string>(
   object: T,
   method: K,
 ): NoInfer<StageOfMethod<T[K]>> {
-  const specFor = methods.get(object[method] as object)
-  if (specFor === undefined) {
+  const found = methods.get(object[method] as object)
+  if (found === undefined) {
     throw new DeclarationError(`${method} is not decorated by @stage`, {
       hint: `put @stage({ outputs: … }) above ${method}`,
     })
   }
-  return asStage(specFor(object)) as never
+  return asStage(found.specFor(object)) as never
 }

@@ -12,7 +12,8 @@ const floors: readonly (readonly string[])[] = [
   ['src/identity'],
   ['src/store'],
   ['src/artifact'],
-  ['src/experiment', 'src/execution'],
+  ['src/execution'],
+  ['src/experiment'],
   ['src/index.ts', 'src/cli'],
 ]
 

@@ -32,6 +32,33 @@ function packagesLoadedBy(code: string): string[] {
   return [...new Set(names)].sort()
 }
 
+/** What a page says, without its code. */
+function textOf(page: string): string {
+  const text = fs.readFileSync(path.join(root, page), 'utf8')
+  return text.replace(/^```.*?^```/gms, '').replace(/`[^`\n]*`/g, (code) => code.replaceAll(/[[\]()]/g, ''))
+}
+
+/** Where the links of a page lead, those to the web left out. */
+function linksOf(page: string): { readonly file: string; readonly heading: string | undefined }[] {
+  return [...textOf(page).matchAll(/\]\(([^)\s]+)\)/g)]
+    .map((match) => match[1]!)
+    .filter((target) => !/^\w+:/.test(target))
+    .map((target) => {
+      const [file, heading] = target.split('#') as [string, string | undefined]
+      return { file: file === '' ? page : path.posix.join(path.posix.dirname(page), file), heading }
+    })
+}
+
+/** The headings of a page, as links name them. */
+function headingsOf(page: string): string[] {
+  return [...textOf(page).matchAll(/^#+ (.*)$/gm)].map((match) =>
+    match[1]!
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N} _-]/gu, '')
+      .replaceAll(' ', '-'),
+  )
+}
+
 describe('the package', () => {
   it('loads zod and its own files when it is imported, and nothing else', () => {
     const built = path.join(root, 'dist/src/index.js')
@@ -41,6 +68,27 @@ describe('the package', () => {
   it('loads no package for its cachers until one is used', () => {
     const built = path.join(root, 'dist/cachers/index.js')
     expect(packagesLoadedBy(`await import(${JSON.stringify(built)})`)).toEqual([])
+  })
+
+  it('has every file that its pages link to, and the headings', () => {
+    const packed = spawnSync('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], {
+      cwd: root,
+      encoding: 'utf8',
+    })
+    expect(packed.status, packed.stderr).toBe(0)
+    const [{ files }] = JSON.parse(packed.stdout) as [{ files: { path: string }[] }]
+    const names = files.map((file) => file.path)
+    const pages = names.filter((name) => name.endsWith('.md'))
+    expect(pages).toContain('docs/execution.md')
+    const broken = pages.flatMap((page) =>
+      linksOf(page)
+        .filter(({ file, heading }) => {
+          const isThere = names.some((name) => name === file || name.startsWith(`${file}/`))
+          return !isThere || (heading !== undefined && !headingsOf(file).includes(heading))
+        })
+        .map(({ file, heading }) => `${page}: ${file}${heading === undefined ? '' : `#${heading}`}`),
+    )
+    expect(broken).toEqual([])
   })
 
   it('says the version of package.json', () => {

@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import * as fs from 'node:fs'
 import * as path from 'node:path'
+import { inspect } from 'node:util'
 import type { Store } from '../artifact/store.js'
 import { CurioError, DeclarationError, ReadOnlyError } from '../errors.js'
 import { isConfig } from '../identity/config.js'
@@ -26,7 +27,7 @@ export abstract class Infra extends Performer implements Unbound {
   #definition: Definition | undefined
   #recipe: Promise<Recipe> | undefined
   /** Made once: what a forced run has computed with it counts as done. A worker has that of who sent it. */
-  protected token: string | undefined
+  #token: string | undefined
 
   /** For curio: made by `TaskInfra(…)`, `MapInfra(…)` and the steps. */
   constructor(options: InfraOptions, owner?: object, field = 'infra') {
@@ -41,6 +42,15 @@ export abstract class Infra extends Performer implements Unbound {
     const bound = Reflect.construct(this.constructor, [this.#options, owner, field]) as Infra
     Object.defineProperty(bound, given, { value: (this as { [given]?: unknown })[given] })
     return bound
+  }
+
+  /** What logs write of it: the options it was given. */
+  toJSON(): object {
+    return (this as { [given]?: object })[given] ?? {}
+  }
+
+  [Symbol.for('nodejs.util.inspect.custom')](_depth: number, options: object): string {
+    return `${this.constructor.name} ${inspect(this.toJSON(), options)}`
   }
 
   /** All options, with their defaults. */
@@ -163,6 +173,7 @@ export abstract class Infra extends Performer implements Unbound {
   async perform(assignment: Assignment, signal?: AbortSignal): Promise<void> {
     const recipe = await this.recipe()
     this.checkKey(assignment, recipe.key)
+    this.#token = assignment.token
     await this.performHere(assignment, signal)
   }
 
@@ -211,8 +222,8 @@ export abstract class Infra extends Performer implements Unbound {
   /** What has been computed with it counts as done in a forced run. */
   protected tokenFor(mode: ExecMode): string | undefined {
     if (mode !== 'force') return undefined
-    this.token ??= randomUUID()
-    return this.token
+    this.#token ??= randomUUID()
+    return this.#token
   }
 
   /**

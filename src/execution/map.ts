@@ -43,21 +43,22 @@ interface MapDefinition extends Definition {
 
 /** Stored results, with those in memory behind them. */
 class CacheDict extends Items {
-  readonly #changed: (key: string) => void
+  readonly #place: Place
 
-  constructor(store: Store, space: ItemSpace, options: ItemsOptions, changed: (key: string) => void) {
+  constructor(store: Store, space: ItemSpace, options: ItemsOptions, place: Place) {
     super(store, space, options)
-    this.#changed = changed
+    this.#place = place
   }
 
   override async setMany(entries: Iterable<readonly [string, unknown]>, options: SetOptions = {}): Promise<boolean[]> {
     const all = [...entries]
-    for (const [key] of all) this.#changed(key)
+    await this.#place.shelf?.describe()
+    for (const [key] of all) this.#place.ram?.delete(key)
     return super.setMany(all, options)
   }
 
   override async delete(key: string): Promise<boolean> {
-    this.#changed(key)
+    this.#place.ram?.delete(key)
     return super.delete(key)
   }
 }
@@ -152,9 +153,8 @@ export class ItemMap extends Infra {
     const store = await this.storeOf(recipe)
     const { cacher } = this.definition
     const space = store.itemSpace(recipe.key.text)
-    return new CacheDict(store, space, cacher === undefined ? {} : { cacher }, (key) =>
-      this.#places.get(recipe)?.ram?.delete(key),
-    )
+    const place = await this.#placeOf(this.definition, store)
+    return new CacheDict(store, space, cacher === undefined ? {} : { cacher }, place)
   }
 }
 

@@ -48,6 +48,8 @@ const version = z.string().superRefine((text, ctx) => {
 /** How much a job gets, and how it is called. */
 const place = {
   cluster: cluster.default('inline'),
+  /** Most workers at a time, of a pool or in processes of their own. Default: one for each processor. */
+  maxWorkers: z.int().positive().optional(),
   jobName: z.string().min(1).optional(),
   /** Folder for the logs of jobs. */
   logs: z.string().min(1).optional(),
@@ -75,8 +77,6 @@ const many = {
   /** Most chunks that items are split into. `null`: as many as `minItemsPerJob` gives. */
   maxJobs: z.int().positive().nullable().default(128),
   minItemsPerJob: z.int().positive().default(1),
-  /** Most workers at a time, of a pool or in processes of their own. Default: one for each processor. */
-  maxWorkers: z.int().positive().optional(),
   /** Refuse to compute one missing item alone: for what should have been prepared in one batch. */
   forbidSingleItemComputation: z.boolean().default(false),
 } as const

@@ -20,10 +20,6 @@ export interface Place {
 export class Places {
   readonly #places = new Map<string, Place & { readonly store: Store | undefined; readonly recipe: Recipe }>()
 
-  get(recipe: Recipe): Place | undefined {
-    return this.#places.get(recipe.key.hash)
-  }
-
   at(
     recipe: Recipe,
     store: Store | undefined,

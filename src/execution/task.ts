@@ -8,7 +8,6 @@ import { pack } from '../artifact/pack.js'
 import { provenance } from '../artifact/provenance.js'
 import type { Store } from '../artifact/store.js'
 import { CachedError, DeclarationError, ReadOnlyError } from '../errors.js'
-import type { Digest } from '../identity/digest.js'
 import { unchanged } from '../identity/files.js'
 import type { Entry } from '../store/entry.js'
 import { clearError, readError, writeError } from '../store/error-file.js'
@@ -19,6 +18,7 @@ import { decorator, type MethodOptions } from './decorate.js'
 import { elsewhere } from './elsewhere.js'
 import { Infra } from './infra.js'
 import { Job } from './job.js'
+import { Kept } from './kept.js'
 import { refuseWhileImporting } from './main.js'
 import { bytesInRam, infraSchema, type TaskInput } from './options.js'
 import type { Definition, Recipe } from './recipe.js'
@@ -33,8 +33,7 @@ export type TaskStatus = 'not submitted' | 'running' | 'completed' | 'failed'
 
 /** The infra of a task: `xp.infra`. */
 export class Task<T = unknown> extends Infra {
-  /** The result in memory, and the hash of the key that it is of. */
-  #kept: { readonly of: Digest; readonly handle: ArtifactHandle<unknown> } | undefined
+  readonly #memory = new Kept()
   #job: Job<T> | undefined
 
   /** For curio: the result of a method, from wherever it is. */
@@ -49,7 +48,8 @@ export class Task<T = unknown> extends Infra {
     signal?.throwIfAborted()
     const isOwn = definition === this.definition
     const recipe = await this.recipe(definition)
-    if (isOwn && this.#kept?.of === recipe.key.hash) return this.#kept.handle.load(signal)
+    const kept = isOwn ? this.memory.get(recipe.key.hash) : undefined
+    if (kept !== undefined) return kept.load(signal)
     const store = await this.store()
     const handle =
       store === undefined
@@ -58,7 +58,7 @@ export class Task<T = unknown> extends Infra {
     if (!(handle instanceof ArtifactHandle)) return handle.value
     const limit = bytesInRam(this.options.keepInRam)
     if (isOwn && limit !== undefined && handle.bytes <= limit)
-      this.#kept = { of: recipe.key.hash, handle: await handle.copyTo(new MemoryBlobs()) }
+      this.memory.set(recipe.key.hash, await handle.copyTo(new MemoryBlobs()), limit)
     return handle.load(signal)
   }
 
@@ -140,6 +140,11 @@ export class Task<T = unknown> extends Infra {
     }
   }
 
+  /** Results in memory. */
+  protected get memory(): Kept {
+    return this.#memory
+  }
+
   /** The user's code. */
   protected async body(definition: Definition): Promise<unknown> {
     return (definition.body as () => unknown).call(this.owner)
@@ -153,8 +158,7 @@ export class Task<T = unknown> extends Infra {
   }
 
   /** For curio: in a worker, whose infra is told to work there. */
-  protected override async performHere({ token }: Assignment, signal?: AbortSignal): Promise<void> {
-    this.token = token
+  protected override async performHere(_assignment: Assignment, signal?: AbortSignal): Promise<void> {
     await this.obtain(this.definition, signal)
   }
 
@@ -192,7 +196,7 @@ export class Task<T = unknown> extends Infra {
     const [store, { key }] = [await this.existing(), await this.recipe()]
     this.#job?.cancel()
     this.#job = undefined
-    this.#kept = undefined
+    this.memory.delete(key.hash)
     if (store === undefined) return
     // The error last: cut short in between, it is a result that is gone, never an old one that comes back.
     await store.forget(key)

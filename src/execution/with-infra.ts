@@ -8,6 +8,7 @@ import { bind } from '../identity/marks.js'
 import { plainIdentity } from '../identity/params.js'
 import { sourceOf } from '../identity/source.js'
 import type { MethodOptions } from './decorate.js'
+import { Kept } from './kept.js'
 import { infraSchema, type TaskInput } from './options.js'
 import { type Definition, type Recipe, warner } from './recipe.js'
 import { Task } from './task.js'
@@ -27,6 +28,9 @@ class Call {
     this.infra = infra[bind](this, 'infra') as Task
   }
 }
+
+/** Results in memory, of each function: every call has an infra of its own. */
+const memories = new WeakMap<Definition, Kept>()
 
 /** A task whose fields are arguments: all of them count. */
 class CallTask extends Task {
@@ -49,6 +53,10 @@ class CallTask extends Task {
       ...(codeChange === 'recompute' ? { code: source.sha256 } : {}),
     })
     return { name: member, id, version, key, params, source, codeChange, isFixed: true, warn: warner(member) }
+  }
+
+  protected override get memory(): Kept {
+    return memories.get(this.definition)!
   }
 
   protected override async body(definition: Definition): Promise<unknown> {
@@ -91,6 +99,7 @@ export function withInfra<A extends object, R>(
     name,
     cacher: cacher === undefined ? undefined : (cacherInstance(cacher as CacherSpec) as Cacheable<unknown, unknown>),
   }
+  memories.set(definition, new Kept())
   const make = (args: object, infra: TaskInput = {}): Call => {
     const parsed = schema.safeParse(infra)
     if (!parsed.success) {

@@ -1,9 +1,10 @@
+import { inspect } from 'node:util'
 import type { z } from 'zod'
 import { DeclarationError, nearest, refuseUnknown } from '../errors.js'
 import { declaration } from './class-id.js'
 import { type DeclaredAt, declaredAt } from './declared.js'
 import { type Cloneable, changed, fromArguments } from './diff.js'
-import { branded, classOf, fix, frozenCopy, inputs, isConfig, isConfigClass, shown } from './instances.js'
+import { branded, classOf, fix, frozenCopy, inputs, isConfig, isConfigClass, printed } from './instances.js'
 import { bind, given, isSchema, isSecret } from './marks.js'
 import { fields as fieldsOf } from './members.js'
 import { ownInput, refuseOpenUnion, switches, taggedInput } from './oneof.js'
@@ -165,9 +166,14 @@ export function Config<S extends ConfigShape>(
     }
 
     [Symbol.for('nodejs.util.inspect.custom')](_depth: number, options: object): string {
+      return `${this.constructor.name || 'Config'} ${inspect(this.toJSON(), options)}`
+    }
+
+    /** What logs write of it: its fields, secrets as `***`. */
+    toJSON(): Record<string, unknown> {
       const { shape } = classOf(this)
       const hidden = Object.entries(fieldsOf(shape)).flatMap(([name, field]) => (isSecret(field) ? [name] : []))
-      return shown(this, hidden, options)
+      return printed(this, hidden)
     }
 
     static async fromYaml(text: string): Promise<object> {

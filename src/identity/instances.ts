@@ -1,5 +1,4 @@
 /** What a configuration is made of: the input it came from, and fields that cannot be set. */
-import { inspect } from 'node:util'
 import { ConfigError } from '../errors.js'
 import type { AnyConfigClass } from './config.js'
 import { hiddenSecret } from './marks.js'
@@ -63,12 +62,11 @@ export function fix(config: object, values: Readonly<Record<string, unknown>>): 
   for (const name of Object.keys(values)) Object.defineProperty(config, name, accessor(name))
 }
 
-/** How a configuration is printed: its fields as data, what `hidden` names as `***`. */
-export function shown(config: object, hidden: readonly string[], options: object): string {
-  const fields = Object.fromEntries(
+/** A configuration's fields as they are printed: what `hidden` names as `***`. */
+export function printed(config: object, hidden: readonly string[]): Record<string, unknown> {
+  return Object.fromEntries(
     Object.entries(config).map(([name, value]) => [name, hidden.includes(name) ? hiddenSecret : (value as unknown)]),
   )
-  return `${config.constructor.name || 'Config'} ${inspect(fields, options)}`
 }
 
 const ours = new WeakSet<object>()

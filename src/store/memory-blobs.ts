@@ -3,7 +3,7 @@ import { InvalidNameError } from '../errors.js'
 import { type Digest, isDigest, sha256 } from '../identity/digest.js'
 import type { BlobOptions, BlobSource, BlobStore, ByteRange } from './blobs.js'
 import { abortable } from './blocks.js'
-import { type BlobInfo, chunkHashes, chunkSize } from './checksum.js'
+import { type BlobInfo, chunkHashes, chunkSize, loadChecksums } from './checksum.js'
 import { block, ioError } from './io.js'
 import { checkRange } from './ranges.js'
 
@@ -14,6 +14,7 @@ export class MemoryBlobs implements BlobStore {
   async put(source: BlobSource, { signal }: BlobOptions = {}): Promise<BlobInfo> {
     signal?.throwIfAborted()
     const bytes = await gather(source, signal)
+    await loadChecksums()
     signal?.throwIfAborted()
     const digest = sha256(bytes)
     this.#blobs.set(digest, bytes)

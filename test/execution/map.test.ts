@@ -379,6 +379,16 @@ describe('results in memory', () => {
   })
 })
 
+it('what is put into the dict of results first is found by who asks what has been computed', async () => {
+  const xp = new Square({ infra: { folder } })
+  await (await xp.infra.cacheDict()).set('3', 99)
+  expect(await toArray(new Square({ infra: { folder } }).process([3]))).toEqual([99])
+  let found = 0
+  for await (const one of xp.infra.iterCached()) found += Number(one instanceof Square)
+  expect(found).toBe(1)
+  expect(ran).toEqual([])
+})
+
 describe('calls that end early', () => {
   it('by break: what was done is kept, nothing more runs, and others may compute at once', async () => {
     const notes = path.join(tempDir(), 'notes')

@@ -78,6 +78,15 @@ describe.each(['threadpool', 'processpool', 'local'] as const)('a program that u
   })
 })
 
+it('a program that keeps its results in memory only needs no store', async () => {
+  const { notes, computed } = place()
+  const { stdout } = await promisify(execFile)(process.execPath, [
+    ...['--import', 'tsx', fileURLToPath(programUrl), 'ram', 'cached', '', notes],
+  ])
+  expect(stdout).toBe('true\n')
+  expect(computed()).toEqual(['task'])
+})
+
 describe('two programs with pools', () => {
   it.each(['processpool', 'threadpool'])(
     'that need overlapping items, 10,000 each, compute each once: %s',

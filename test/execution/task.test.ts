@@ -1,5 +1,6 @@
 import * as fs from 'node:fs'
 import * as path from 'node:path'
+import { inspect } from 'node:util'
 import { CurioError, Store, withSignal } from 'curio'
 import { beforeEach, describe, expect, it, vi } from 'vitest'
 import { madeFrom } from '../../src/identity/config.js'
@@ -470,6 +471,16 @@ describe('arrays of jobs (rows 41 to 43)', () => {
     const jobs = await xp.infra.jobArray(fill, { allowRepeats: true })
     expect(await Promise.all(jobs.map((job) => job.result()))).toEqual([2, 2])
     expect(ran).toEqual([1])
+  })
+
+  it('42: what is printed of duplicates, and of any configuration, has no secrets', async () => {
+    const xp = new Keeps({ when: new Date(0), token: 'open sesame', infra: { folder, keepInRam: true } })
+    const error = await failure(xp.infra.jobArray((array) => array.push(xp, xp.clone({ token: 'sesame, open' }))))
+    expect(error.hint).toMatch(/"token":"\*\*\*".*"token":"\*\*\*"/)
+    for (const text of [error.message, error.hint, JSON.stringify(xp), inspect(xp)])
+      expect(text).not.toContain('sesame')
+    expect(inspect(xp, { breakLength: Infinity })).toContain(`infra: Task { folder: '${folder}', keepInRam: true }`)
+    expect(JSON.parse(JSON.stringify(xp))).toMatchObject({ not: 0, infra: { folder, keepInRam: true } })
   })
 
   it('43: an empty array is an error, unless it is allowed', async () => {

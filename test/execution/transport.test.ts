@@ -146,6 +146,12 @@ describe('a job', () => {
     const error = await failure(toArray(xp.process(['hang', 'b'])))
     expect(error.message).toContain('ran longer than its 0.05 minutes')
   })
+  it('may take longer than a timer can be set to', async () => {
+    const { folder, notes } = place()
+    const { Rough } = await import('./fixtures/work.js')
+    const xp = new Rough({ notes, infra: { folder, cluster: 'local', maxJobs: 1, timeoutMin: 43_200 } })
+    expect(await toArray(xp.process(['sleep 100']))).toHaveLength(1)
+  })
   it('does not do what was not submitted', async () => {
     const { folder, notes } = place()
     fs.mkdirSync(path.join(notes, 'jobs'))

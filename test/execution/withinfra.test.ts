@@ -33,6 +33,23 @@ describe('a function with an infra', () => {
     expect(files.some((file) => /my.own,1.*x=y-\w+.entry\.json$/.test(file))).toBe(true)
   })
 
+  it('is kept in memory for all its calls, with and without a folder', async () => {
+    for (const infra of [{ keepInRam: true }, { keepInRam: true, folder }]) {
+      ran.length = 0
+      const made: unknown[] = []
+      for (let i = 0; i < 2; i++) made.push(await named({ x: [infra.folder, 'kept'] }, infra))
+      expect(made[0]).toEqual(made[1])
+      expect(made[0]).not.toBe(made[1])
+      fs.rmSync(folder, { recursive: true, force: true })
+      await named({ x: [infra.folder, 'kept'] }, infra)
+      expect(ran).toEqual([[infra.folder, 'kept']])
+    }
+    // What does not fit goes, the oldest first.
+    ran.length = 0
+    for (const x of ['a'.repeat(60), 'b'.repeat(60), 'a'.repeat(60)]) await named({ x }, { keepInRam: 100 })
+    expect(ran).toHaveLength(3)
+  })
+
   it('without a folder is the function', async () => {
     expect([await add({ a: 1 }), await add({ a: 1 })]).toEqual([2, 2])
     expect(ran).toHaveLength(2)

@@ -52,6 +52,9 @@ async function tried(
   }
 }
 
+/** The longest that a timer can be set to, in milliseconds. */
+const longest = 2 ** 31 - 1
+
 async function ran(
   { dir, digest, stdout, stderr }: JobFolder,
   timeoutMin: number | undefined,
@@ -68,14 +71,14 @@ async function ran(
     }
     const cause = await port.started
     if (cause !== undefined) throw cause
-    if (timeoutMin !== undefined) {
-      timers.push(
-        setTimeout(() => {
-          isLate = true
-          port.kill()
-        }, timeoutMin * 60_000),
-      )
+    const endIn = (ms: number): void => {
+      const end = (): void => {
+        isLate = true
+        port.kill()
+      }
+      timers.push(setTimeout(ms > longest ? () => endIn(ms - longest) : end, Math.min(ms, longest)))
     }
+    if (timeoutMin !== undefined) endIn(timeoutMin * 60_000)
     signal.addEventListener('abort', stop, { once: true })
     if (signal.aborted) stop()
     const death = await port.ended

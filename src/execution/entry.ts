@@ -1,9 +1,8 @@
 /** An item on its way through a chain. */
 import { DeclarationError } from '../errors.js'
 import { canonical } from '../identity/canonical.js'
-import { ownCopies } from '../identity/copies.js'
-import { sha256 } from '../identity/digest.js'
 import { firstOf, type Node, nameOf, takenBy } from './node.js'
+import { ownCopy, shortUid } from './uid.js'
 
 /** What was given at the start of a chain, and the uid it goes by all along. */
 export interface Entry {
@@ -15,13 +14,6 @@ export interface Entry {
 
 /** The uid of an item when there is no input: no value's own. */
 const noInput = '()'
-const longestUid = 256
-const shown = 100
-
-/** A uid of bounded length. What is cut is told apart by its whole hash; what was cut once stays as it is. */
-function bounded(text: string): string {
-  return text.length <= longestUid ? text : `${text.slice(0, shown).toWellFormed()}…${sha256(text)}`
-}
 
 /** What tells one value from all others: its canonical text. */
 export function valueUid(value: unknown): string {
@@ -54,7 +46,7 @@ export function entryOf(node: Node, args: readonly unknown[], isKept: boolean): 
 
 function uidOf(first: Node, value: unknown): string {
   const uid: unknown = first.itemUid(value)
-  if (typeof uid === 'string' && uid !== noInput) return bounded(uid)
+  if (typeof uid === 'string' && uid !== noInput) return shortUid(uid)
   throw new DeclarationError(`the itemUid of ${nameOf(first)} gave ${String(uid)}`, {
     hint: 'give text that tells the value from all others',
   })
@@ -66,10 +58,5 @@ function uidOf(first: Node, value: unknown): string {
  * @throws {DeclarationError} when it is not what it was when it was asked for: its result would be kept under another value's uid.
  */
 export function owned(first: Node, { uid, value, isKept = true }: Entry): unknown {
-  if (value === null || typeof value !== 'object' || !isKept) return value
-  const { own } = ownCopies({ own: value })
-  if (uidOf(first, own) === uid) return own
-  throw new DeclarationError(`an input of ${nameOf(first)} is not what it was when it was asked for: ${uid}`, {
-    hint: 'do not change it before its result is there; an itemUid gives the same text for the same content',
-  })
+  return isKept ? ownCopy(`an input of ${nameOf(first)}`, value, uid, (own) => uidOf(first, own)) : value
 }

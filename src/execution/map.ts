@@ -3,8 +3,6 @@ import { ItemCodec } from '../artifact/item-codec.js'
 import { Items, type ItemsOptions, type SetOptions } from '../artifact/items.js'
 import type { Store } from '../artifact/store.js'
 import { DeclarationError } from '../errors.js'
-import { ownCopies } from '../identity/copies.js'
-import { sha256, tail } from '../identity/digest.js'
 import { adopting } from '../store/claims.js'
 import type { ItemSpace } from '../store/items/space.js'
 import { MemoryBlobs } from '../store/memory-blobs.js'
@@ -22,10 +20,8 @@ import type { Definition } from './recipe.js'
 import { Results } from './results.js'
 import type { Shelf } from './shelf.js'
 import { currentSignal } from './signal.js'
+import { longestUid, ownCopy, shortestLimit, shortUid } from './uid.js'
 import type { Dispatch, Work } from './work.js'
-
-/** Longest uid of an item, in characters; what is longer is cut, and told apart by a hash. */
-const longestUid = 256
 
 /** Options of `@map`. */
 export interface MapMethodOptions<I> extends MethodOptions {
@@ -76,7 +72,7 @@ export class ItemMap extends Infra {
     const { codec, shelf, ram, forced } = await this.#placeOf(definition, store)
     const uidOf = (item: unknown): string =>
       shortUid(checkedUid(definition, definition.itemUid(item)), definition.itemUidMaxLength)
-    const own = (item: unknown, uid: string): unknown => ownItem(definition, item, uid, uidOf)
+    const own = (item: unknown, uid: string): unknown => ownCopy(`an item of ${definition.member}`, item, uid, uidOf)
     return {
       where: shelf?.recipe.key.text ?? `${this.owner.constructor.name}.${definition.member}`,
       mode: this.mode,
@@ -158,38 +154,11 @@ export class ItemMap extends Infra {
   }
 }
 
-/**
- * An item for the user's code to have, and change, as its own.
- *
- * @throws {DeclarationError} when it is not what it was when it was asked for: its result would be kept under another item's uid.
- */
-function ownItem({ member }: Definition, item: unknown, uid: string, uidOf: (item: unknown) => string): unknown {
-  if (item === null || typeof item !== 'object') return item
-  const { own } = ownCopies({ own: item })
-  if (uidOf(own) === uid) return own
-  throw new DeclarationError(`an item of ${member} is not what it was when it was asked for: ${uid}`, {
-    hint: 'do not change it before its result is there; an itemUid gives the same text for the same content',
-  })
-}
-
 function checkedUid({ member }: Definition, uid: unknown): string {
   if (typeof uid === 'string') return uid
   throw new DeclarationError(`the itemUid of ${member} gave ${uid === null ? 'null' : typeof uid}, no text`, {
     hint: 'give text that tells the item from all others: itemUid: String, or a hash of its content',
   })
-}
-
-/**
- * A uid of at most `max` characters: its start, how many were cut, its end, and a hash of the whole. A short one is itself; so is one
- * that was cut before.
- */
-export function shortUid(uid: string, max = longestUid): string {
-  if (uid.length <= max) return uid
-  const mark = `..${uid.length}..`
-  const rest = max - mark.length - 17
-  const head = Math.ceil(rest / 2)
-  const cut = `${uid.slice(0, head)}${mark}${uid.slice(uid.length - (rest - head))}`
-  return `${cut.isWellFormed() ? cut : cut.toWellFormed()}-${tail(sha256(uid))}`
 }
 
 /** What a method takes, one by one. */
@@ -221,6 +190,10 @@ export function map<I>(
       hint: '@map({ itemUid: String })',
     })
   }
+  const { itemUid, itemUidMaxLength = longestUid } = options
+  if (!(Number.isInteger(itemUidMaxLength) && itemUidMaxLength >= shortestLimit)) {
+    throw new DeclarationError(`@map: itemUidMaxLength is ${itemUidMaxLength}, and must be ${shortestLimit} or more`)
+  }
   const decorate = decorator<ItemMap>(
     '@map',
     options,
@@ -239,7 +212,7 @@ export function map<I>(
       if (method.length !== 1)
         throw new DeclarationError(`@map ${method.name} takes one argument, the items, not ${method.length}`)
     },
-    { itemUid: options.itemUid, itemUidMaxLength: options.itemUidMaxLength ?? longestUid },
+    { itemUid, itemUidMaxLength },
   )
   return decorate as never
 }

@@ -20,7 +20,7 @@ import {
 } from './marks.js'
 import { fields, isVariant } from './members.js'
 import { named, type PlainData, Ready, toPlain } from './plain.js'
-import { withEach } from './within.js'
+import { withConfigs, withEach } from './within.js'
 
 /** Which of it is wanted. */
 export interface Rules {
@@ -79,17 +79,16 @@ export async function dataOf(
 
 /** Lists and objects of configurations as data. */
 async function openData(schema: z.ZodType, value: unknown, path: string, rules: Rules): Promise<PlainData> {
-  const walked = async (item: unknown, at: string): Promise<unknown> => {
-    if (isConfig(item)) return new Ready((await dataOf(schema, item, undefined, at, rules))!)
-    if (Array.isArray(item)) return Promise.all(item.map((one, i) => walked(one, `${at}.${i}`)))
-    if (item === null || typeof item !== 'object' || Object.getPrototypeOf(item) !== Object.prototype) return item
-    const members = Object.entries(item).map(async ([name, one]) => [name, await walked(one, `${at}.${name}`)] as const)
-    const all = await Promise.all(members)
+  const joined = (members: readonly (readonly [string, unknown])[]): unknown => {
     // Steps by name are in sequence, and plain data is written in the order of its names.
-    const isSorted = all.every(([name], i) => i === 0 || byCodeUnit(all[i - 1]![0], name) < 0)
-    return isSorted || !all.some(([, one]) => one instanceof Ready) ? Object.fromEntries(all) : new OrderedMap(all)
+    const isSorted = members.every(([name], i) => i === 0 || byCodeUnit(members[i - 1]![0], name) < 0)
+    return isSorted || !members.some(([, one]) => one instanceof Ready)
+      ? Object.fromEntries(members)
+      : new OrderedMap(members)
   }
-  return toPlain(await walked(value, path))
+  const each = async (item: object, at: string): Promise<Ready> =>
+    new Ready((await dataOf(schema, item, undefined, at, rules))!)
+  return toPlain(await withConfigs(value, path, each, joined))
 }
 
 /**

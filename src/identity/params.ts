@@ -22,7 +22,7 @@ import {
   variantsOf,
 } from './marks.js'
 import { fields, foreignClass, isVariant, membersOf } from './members.js'
-import { withEach } from './within.js'
+import { withConfigs, withEach } from './within.js'
 
 /** What of a configuration counts, and what else there is to say about it (design rule 4). */
 export interface ParamsIdentity {
@@ -202,14 +202,8 @@ async function freshText(schema: z.ZodType, value: unknown, path: string, out: W
 
 /** Text of lists and objects of configurations. */
 async function openText(schema: z.ZodType, value: unknown, path: string, out: Walk): Promise<string> {
-  const walked = async (item: unknown, at: string): Promise<unknown> => {
-    if (isConfig(item)) return new Verbatim(await textOf(schema, item, at, out))
-    if (Array.isArray(item)) return Promise.all(item.map((one, i) => walked(one, `${at}[${i}]`)))
-    if (item === null || typeof item !== 'object' || Object.getPrototypeOf(item) !== Object.prototype) return item
-    const members = Object.entries(item).map(async ([name, one]) => [name, await walked(one, `${at}.${name}`)] as const)
-    return Object.fromEntries(await Promise.all(members))
-  }
-  return encode(await walked(value, path), path)
+  const each = async (item: object, at: string): Promise<Verbatim> => new Verbatim(await textOf(schema, item, at, out))
+  return encode(await withConfigs(value, path, each), path)
 }
 
 /** What a sequence comes down to, however it is grouped. */

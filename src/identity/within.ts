@@ -1,4 +1,5 @@
 import type { z } from 'zod'
+import { isConfig } from './instances.js'
 
 interface Def {
   readonly type: string
@@ -42,4 +43,25 @@ export async function withEach(schema: z.ZodType, value: unknown, each: Each): P
     return made
   }
   return undefined
+}
+
+/**
+ * Lists and plain objects, as deep as they go, with each configuration in them replaced.
+ *
+ * @param joined makes an object of its members, in their order.
+ */
+export async function withConfigs(
+  value: unknown,
+  path: string,
+  each: (config: object, path: string) => Promise<unknown>,
+  joined: (members: readonly (readonly [string, unknown])[]) => unknown = Object.fromEntries,
+): Promise<unknown> {
+  const walked = async (item: unknown, at: string): Promise<unknown> => {
+    if (isConfig(item)) return each(item, at)
+    if (Array.isArray(item)) return Promise.all(item.map((one, i) => walked(one, `${at}[${i}]`)))
+    if (item === null || typeof item !== 'object' || Object.getPrototypeOf(item) !== Object.prototype) return item
+    const members = Object.entries(item).map(async ([name, one]) => [name, await walked(one, `${at}.${name}`)] as const)
+    return joined(await Promise.all(members))
+  }
+  return walked(value, path)
 }

@@ -66,6 +66,7 @@ export { type Aggregate, aggregate } from './experiment/aggregate.js'
 export type { StageContext } from './experiment/context.js'
 export { Experiment, type ExperimentOptions, type RunOptions } from './experiment/experiment.js'
 export { Lazy, lazy } from './experiment/lazy.js'
+export { stageOf } from './experiment/method.js'
 export { type HandleOf, StageRecord } from './experiment/record.js'
 export type { AggregateRecord } from './experiment/records.js'
 export type { StageRun } from './experiment/report.js'
@@ -74,7 +75,6 @@ export {
   type PositionalOptions,
   type StageOptions,
   stage,
-  stageOf,
 } from './experiment/stage.js'
 export type * from './experiment/types.js'
 export { canonical, type Identified, identity, OrderedMap } from './identity/canonical.js'

@@ -1,11 +1,13 @@
 import { DeclarationError, refuseUnknown } from '../errors.js'
 import { declaredAt } from '../identity/declared.js'
+import { functionStage } from './callable.js'
 import type { StageContext } from './context.js'
 import type { Body } from './decide.js'
 import { type AnyOptions, type Checked, checkOptions, paramsSpec } from './declare.js'
+import { decorate } from './method.js'
 import type { StageRecord } from './record.js'
 import type { AggregateRecord } from './records.js'
-import { decorate, functionStage, type ObjectOptions, type PositionalOptions } from './stage.js'
+import type { ObjectOptions, PositionalOptions } from './stage.js'
 import type {
   Annotated,
   AnyCacherSpec,

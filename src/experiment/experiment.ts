@@ -2,12 +2,12 @@ import { randomUUID } from 'node:crypto'
 import { Store } from '../artifact/store.js'
 import { DeclarationError, MissingInputError, nearest, refuseUnknown } from '../errors.js'
 import type { StoreOptions } from '../store/store.js'
+import { specOf } from './callable.js'
 import type { StageSpec } from './decide.js'
 import { checkMode } from './declare.js'
 import { StageRecord } from './record.js'
 import { Reporter } from './report.js'
 import { runStage } from './run.js'
-import { specOf } from './stage.js'
 import type { AnyStage, OutputsOfAll, Runnable } from './types.js'
 
 /** How an experiment is set up. */

@@ -223,7 +223,8 @@ class StagePerformer extends Performer {
   async perform(assignment: Assignment, signal?: AbortSignal): Promise<void> {
     const { Experiment } = await import('./experiment.js')
     const { runStage } = await import('./run.js')
-    const { specOf, stageOf } = await import('./stage.js')
+    const { specOf } = await import('./callable.js')
+    const { stageOf } = await import('./method.js')
     const { experiment: name, stage, member, before, over: sentOver } = this.#call
     const { mode, token } = assignment as Assignment & { readonly mode: Mode }
     const experiment = new Experiment({ name, store: await this.store(), progress: false })
@@ -239,7 +240,7 @@ class StagePerformer extends Performer {
 }
 
 async function received(sent: SentRecord, experiment: Experiment, options: RunOptions): Promise<StageRecord> {
-  const { outputsOf } = await import('./stage.js')
+  const { outputsOf } = await import('./method.js')
   const { params, values } = (await decoded(sent.plain)) as { params: unknown; values: readonly [string, unknown][] }
   const record = new StageRecord<unknown>(experiment, sent.config ?? params, options, new Reporter(false))
   for (const [name, value] of values) record.set(name, value)

@@ -1,4 +1,3 @@
-import { AsyncLocalStorage } from 'node:async_hooks'
 import * as path from 'node:path'
 import { DeclarationError, KeyCollisionError, ReadOnlyError, refuseUnknown } from '../errors.js'
 import type { Digest } from '../identity/digest.js'
@@ -10,6 +9,7 @@ import { type CommitOptions, type Committed, Committer } from './commit.js'
 import { type Artifact, type ArtifactFile, type Entry, parseList } from './entry.js'
 import { EntryFiles, type Read } from './entry-files.js'
 import { StoreEvents } from './events.js'
+import { Flights, type InFlight } from './flights.js'
 import { FolderBlobs } from './folder-blobs.js'
 import type * as io from './io.js'
 import { ItemSpace } from './items/space.js'
@@ -49,7 +49,7 @@ export type Lookup =
 
 interface Shared {
   readonly events: StoreEvents
-  readonly inFlight: Map<string, Promise<unknown>>
+  readonly inFlight: InFlight
   /** By folder. */
   readonly spaces: Map<string, ItemSpace>
   readonly claims: Map<string, Claims>
@@ -69,7 +69,7 @@ export class EntryStore {
   readonly events: StoreEvents
   readonly modes: io.Modes
   readonly #lock: ComputeLock
-  readonly #inFlight: Map<string, Promise<unknown>>
+  readonly #flights: Flights
   readonly #spaces: Map<string, ItemSpace>
   readonly #claims: Map<string, Claims>
   readonly #warned = new Set<string>()
@@ -99,7 +99,6 @@ export class EntryStore {
     this.readOnly = readOnly
     this.durability = durability
     this.events = shared.events
-    this.#inFlight = shared.inFlight
     this.#spaces = shared.spaces
     this.#claims = shared.claims
     this.blobs = new FolderBlobs(open.folder, { durable, readOnly, modes: open.modes, events: shared.events })
@@ -111,6 +110,7 @@ export class EntryStore {
       open.modes.dir,
       shared.events,
     )
+    this.#flights = new Flights(shared.inFlight, this.#lock, readOnly)
   }
 
   /** Checks options and loads what synchronous reading needs; the constructors of stores are not public. */
@@ -242,43 +242,9 @@ export class EntryStore {
     if (!this.#viewed.has(viewedName(entry))) await this.refreshViews(entry)
   }
 
-  /**
-   * Runs `compute` at most once at a time for a key: in this process by sharing the promise, among processes by the
-   * advisory lock. `look` is asked again under the lock, and while waiting for another holder.
-   */
-  async once<T>(
-    key: Key,
-    look: () => Promise<T | undefined>,
-    compute: () => Promise<T>,
-    signal?: AbortSignal,
-  ): Promise<T> {
-    const inside = within.getStore()
-    if (inside?.has(key.hash) === true) {
-      throw new DeclarationError(`${key.text} needs its own result`, {
-        hint: 'its body runs the same computation again: take that out',
-      })
-    }
-    for (;;) {
-      signal?.throwIfAborted()
-      const flying = this.#inFlight.get(key.hash)
-      if (flying === undefined) break
-      // Whatever becomes of the other call, what counts is what it leaves in the store.
-      await settled(flying, signal)
-      const found = await look()
-      if (found !== undefined) return found
-    }
-    const around = compute
-    compute = () => within.run(new Set(inside).add(key.hash), around)
-    const work = this.readOnly
-      ? compute()
-      : this.#lock.run(key.text, key.hash, look, async () => (await look()) ?? compute(), signal)
-    this.#inFlight.set(key.hash, work)
-    try {
-      return await work
-    } finally {
-      // One that waited may have begun already.
-      if (this.#inFlight.get(key.hash) === work) this.#inFlight.delete(key.hash)
-    }
+  /** Runs `compute` at most once at a time for a key; see `Flights`. */
+  once<T>(key: Key, look: () => Promise<T | undefined>, compute: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    return this.#flights.once(key, look, compute, signal)
   }
 
   /**
@@ -367,7 +333,7 @@ export class EntryStore {
 
   /** Whether a key is being computed now, by this process or another, as far as can be told. */
   isBusy(key: Key): boolean {
-    return this.#inFlight.has(key.hash) || this.#lock.isHeld(key.hash)
+    return this.#flights.isBusy(key.hash)
   }
 
   /** Who computes which items of a space; one for each in this process. */
@@ -402,22 +368,6 @@ export class EntryStore {
     }
   }
 }
-
-/** Waits until `work` is over, however it ends, or until the abort. */
-function settled(work: Promise<unknown>, signal: AbortSignal | undefined): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const stop = () => reject(signal?.reason)
-    signal?.addEventListener('abort', stop, { once: true })
-    const done = () => {
-      signal?.removeEventListener('abort', stop)
-      resolve()
-    }
-    work.then(done, done)
-  })
-}
-
-/** Keys whose computations the current call is inside of: one that waits for itself would wait for ever. */
-const within = new AsyncLocalStorage<ReadonlySet<string>>()
 
 const maxViewed = 100_000
 

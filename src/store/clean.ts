@@ -2,10 +2,10 @@
 import * as fs from 'node:fs'
 import * as path from 'node:path'
 import { ReadOnlyError, StoreIOError } from '../errors.js'
-import { type Digest, isDigest } from '../identity/digest.js'
+import type { Digest } from '../identity/digest.js'
 import type { Artifact, ArtifactFile, Entry } from './entry.js'
 import * as io from './io.js'
-import { ItemSpace } from './items/space.js'
+import { blobsOfItems, digestsIn } from './item-blobs.js'
 import type { EntryStore } from './store.js'
 import { removeIfEmpty, removeViews } from './views.js'
 
@@ -36,7 +36,7 @@ export async function forget(store: EntryStore, entries: readonly Entry[]): Prom
   for (const entry of entries) {
     refuseLinks(store.dirOf(entry.key))
     // What only large items need goes with them.
-    for (const digest of digestsIn(largeItems(store, itemsOf(store, entry)))) candidates.add(digest)
+    for (const digest of blobsOfItems(itemsOf(store, entry), store)) candidates.add(digest)
   }
   const root = path.join(store.folder, 'artifacts')
   // The entry first: nobody sees one whose bytes are going, and who commits it anew meanwhile is spared like any other.
@@ -124,23 +124,7 @@ async function spareNeeded(
   }
   for await (const dir of store.itemDirs()) {
     if (candidates.size === 0) return
-    for (const digest of digestsIn(largeItems(store, dir))) candidates.delete(digest)
-  }
-}
-
-/** What the items in a folder say of their large values, as text. */
-function* largeItems(store: EntryStore, dir: string): Generator<string> {
-  const space = new ItemSpace(dir, store)
-  try {
-    for (const { payload } of space.records('blob')) yield Buffer.from(payload).toString('latin1')
-  } finally {
-    space.close()
-  }
-}
-
-function* digestsIn(texts: Iterable<string>): Generator<Digest> {
-  for (const text of texts) {
-    for (const [name] of text.matchAll(/[0-9a-f]{64}/g)) if (isDigest(name)) yield name
+    for (const digest of blobsOfItems(dir, store)) candidates.delete(digest)
   }
 }
 
@@ -153,7 +137,7 @@ async function referencesOf(store: EntryStore, dir: string): Promise<readonly Di
   const found = store.readRawAt(dir)
   if (found === undefined) return []
   if (found.state === 'entry') return store.blobsOf(found.entry)
-  return [...digestsIn([Buffer.from(found.bytes ?? []).toString('latin1')])]
+  return [...digestsIn(Buffer.from(found.bytes ?? []))]
 }
 
 /** The file system's own clock, in ms: on a network one it may differ from ours by hours. Undefined where it cannot be asked. */

@@ -1,9 +1,10 @@
 import * as fs from 'node:fs'
 import * as path from 'node:path'
 import { Store } from 'curio'
-import { expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { Squarer } from '../execution/fixtures/local.js'
 import { tempDir } from '../experiment/helpers.js'
+import { Place } from './helpers.js'
 
 const results = async (folder: string): Promise<{ key: string; segments: string[] }> => {
   const store = await Store.open(folder)
@@ -42,4 +43,26 @@ it('verify names the folder of damaged items', async () => {
   expect(problems).toMatchObject([
     { kind: 'item-damaged', where: path.dirname(file), detail: expect.stringMatching(/^1 item is damaged/) },
   ])
+})
+
+describe('damage in a sealed segment', () => {
+  const flip = (file: string, at: number): void => {
+    const bytes = fs.readFileSync(file)
+    bytes[at]! ^= 1
+    fs.chmodSync(file, 0o644)
+    fs.writeFileSync(file, bytes)
+  }
+  // The first bytes, and of the first record its checksum, its header, its payload and its key.
+  it.each([0, 12, 16, 16 + 20, 16 + 56, 16 + 57])('is found by curio verify at byte %i', async (at) => {
+    const place = new Place()
+    const squarer = new Squarer({ infra: { folder: place.folder } })
+    for await (const _ of squarer.process([1, 2, 3]));
+    await (await Store.open(place.folder)).close()
+    const { segments } = await results(place.folder)
+    expect(segments.map((name) => path.extname(name)).sort()).toEqual(['.idx', '.seg'])
+    expect((await place.curio('verify')).code).toBe(0)
+    flip(segments.find((name) => name.endsWith('.seg'))!, at)
+    const { code, out } = await place.curio('verify')
+    expect([code, out]).toEqual([1, expect.stringMatching(/1 folder with damaged items\n.*items: 1 item is damaged/)])
+  })
 })

@@ -4,6 +4,7 @@ import { given } from '../identity/marks.js'
 import { adopting } from '../store/claims.js'
 import type { Assignment } from './assignment.js'
 import type { Entry } from './entry.js'
+import { isStore } from './folder.js'
 import { Infra } from './infra.js'
 import { ensure } from './missing.js'
 import type { Node } from './node.js'
@@ -97,6 +98,11 @@ export class StepInfra extends Infra {
       })
     }
     return this.#places.at(recipe, store, this.cacher, keepInRam)
+  }
+
+  /** For curio: whether nothing can have been kept under a recipe. */
+  isNew(recipe: Recipe): boolean {
+    return this.folder !== undefined && !isStore(this.folder) && this.#places.get(recipe) === undefined
   }
 
   protected get cacher(): Cacheable<unknown, unknown> | undefined {

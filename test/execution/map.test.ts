@@ -189,6 +189,15 @@ describe('items (rows 21, 50 to 54, 57)', () => {
     expect(all.map(({ value }) => value as unknown)).toEqual([...range(12).map((x) => x ** 2), undefined])
   })
 
+  it('34: asking makes nothing, whatever is asked', async () => {
+    const { infra } = new Square({ infra: { folder } })
+    const dir = await infra.uidFolder()
+    for await (const _ of infra.iterCached()) throw new Error('there is none')
+    expect(fs.existsSync(folder)).toBe(false)
+    await toArray(new Square({ infra: { folder } }).process([1]))
+    expect(fs.existsSync(path.join(dir, 'entry.json'))).toBe(true)
+  })
+
   it('two configurations keep apart', async () => {
     await toArray(new Square({ coeff: 1, infra: { folder } }).process([2]))
     expect(await toArray(new Square({ coeff: 3, infra: { folder } }).process([2]))).toEqual([12])

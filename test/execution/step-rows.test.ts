@@ -120,8 +120,15 @@ describe('results of steps', () => {
 
   it('34: before the first result no folder is made by asking', async () => {
     const folder = newFolder()
+    for (const mode of ['cached', 'read-only'] as const) {
+      const step = new Add({ infra: { ...cached(folder), mode } })
+      expect([await step.hasCache(1), await step.lookup(1).status()]).toEqual([false, 'not submitted'])
+      await expect(step.lookup(1).result()).rejects.toThrow(/cannot find a result/)
+      await step.clearCache(1)
+      expect(await step.lookup(1).folder()).toBe(await step.infra.uidFolder())
+      expect(fs.existsSync(folder)).toBe(false)
+    }
     const step = new Add({ infra: { ...cached(folder), mode: 'read-only' } })
-    expect([await step.hasCache(1), await step.lookup(1).status()]).toEqual([false, 'not submitted'])
     await expect(step.run(1)).rejects.toThrow(/read-only/)
     expect(fs.existsSync(folder)).toBe(false)
     expect(ran).toEqual([])

@@ -178,11 +178,13 @@ describe('results of tasks (rows 33 to 39)', () => {
   it('34: nothing is there before the first call, whatever is asked; after it the files are', async () => {
     const xp = new Sum({ x: 1, infra: { folder } })
     expect(await xp.infra.status()).toBe('not submitted')
+    const dir = await xp.infra.uidFolder()
     await xp.infra.clearJob()
     for await (const _ of xp.infra.iterCached()) throw new Error('there is none')
     expect(fs.existsSync(folder)).toBe(false)
     await xp.run()
-    expect(fs.readdirSync(await xp.infra.uidFolder()).sort()).toEqual([
+    expect(await xp.infra.uidFolder()).toBe(dir)
+    expect(fs.readdirSync(dir).sort()).toEqual([
       'config.yaml',
       'entry.json',
       'full-uid.yaml',

@@ -139,6 +139,15 @@ describe.each(clusters)('a %s', (cluster) => {
     const step = new Dies({ infra: { folder, backend: cluster } })
     expect((await failure(step.run({ id: 5 }))).message).toContain('; not done: {"id":5}\n')
   })
+  it('throws how a worker died, and not the error of the time before, where items are tried again', async () => {
+    const { notes, folder } = place()
+    const go = (mode: 'cached' | 'retry' = 'cached') =>
+      toArray(new Rough({ notes, infra: { folder, cluster, mode } }).process(['fail-then-exit']))
+    const before = { code: 'ERR_CACHED', facts: { message: 'the first time' } }
+    expect(await failure(go())).toMatchObject(before)
+    expect(await failure(go('retry'))).toMatchObject({ code: 'ERR_JOB', details: { exitCode: 9 } })
+    expect(await failure(go())).toMatchObject(before)
+  })
   it('names an error that nobody caught, which ends the worker', async () => {
     const { notes, folder } = place()
     vi.spyOn(process.stderr, 'write').mockReturnValue(true)

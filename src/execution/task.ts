@@ -14,11 +14,12 @@ import type { Entry } from '../store/entry.js'
 import { clearError, readError, writeError } from '../store/error-file.js'
 import { MemoryBlobs } from '../store/memory-blobs.js'
 import type { Assignment } from './assignment.js'
+import { hasFolders } from './backends/index.js'
 import { factsOf, isAboutUser } from './batch.js'
 import { decorator, type MethodOptions } from './decorate.js'
 import { elsewhere } from './elsewhere.js'
 import { Infra } from './infra.js'
-import { Job } from './job.js'
+import { Job, type JobPaths } from './job.js'
 import { refuseWhileImporting } from './main.js'
 import { bytesInRam, infraSchema, type TaskInput } from './options.js'
 import type { Definition, Recipe } from './recipe.js'
@@ -202,12 +203,19 @@ export class Task<T = unknown> extends Infra {
     if (this.#job === undefined || this.#job.status() === 'failed') {
       const name = `${this.owner.constructor.name}.${definition.member}`
       const outer = currentSignal()
-      this.#job = new Job<T>(name, async (signal) => {
+      const start = async (signal: AbortSignal): Promise<T> => {
         await before
         return (await this.obtain(definition, outer === undefined ? signal : AbortSignal.any([outer, signal]))) as T
-      })
+      }
+      this.#job = new Job<T>(name, start, () => this.#jobPaths())
     }
     return this.#job
+  }
+
+  async #jobPaths(): Promise<JobPaths | undefined> {
+    if (!hasFolders(this.cluster)) return undefined
+    const { lastJob } = await import('./backends/job-folder.js')
+    return lastJob(await this.uidFolder())
   }
 
   /** Forgets the result, or the error; a job that runs is cancelled. The user's own files in its folder stay. */

@@ -1,14 +1,14 @@
 /** What travels to a worker: how much it is, what it may be, and that it comes to the same computation. */
 import * as fs from 'node:fs'
 import * as path from 'node:path'
-import { Store, toArray } from 'curio'
+import { type CurrentJob, Store, toArray } from 'curio'
 import { describe, expect, it, vi } from 'vitest'
 import type { Assignment } from '../../src/execution/assignment.js'
 import { runJob, writeJob } from '../../src/execution/backends/job-folder.js'
 import { perform } from '../../src/execution/perform.js'
 import { pack, travelling, unpack } from '../../src/execution/travel.js'
 import { failure } from '../experiment/helpers.js'
-import { Point, Points, Squarer, Typed, Where } from './fixtures/work.js'
+import { Leaves, Point, Points, Squarer, Typed, Where } from './fixtures/work.js'
 import { place } from './helpers.js'
 
 const job = { id: 'test' }
@@ -107,6 +107,30 @@ describe('what travels', () => {
 })
 
 describe('a job', () => {
+  it('has its folder and what it wrote; other clusters have none', async () => {
+    const { folder, notes } = place()
+    const { infra } = new Where({ say: 'hi', infra: { folder, cluster: 'local' } })
+    expect(await infra.job().paths()).toBe(undefined)
+    const { job: mine } = (await infra.job().result()) as { job: CurrentJob }
+    expect(await infra.job().paths()).toEqual({
+      folder: path.join(fs.realpathSync(folder), 'jobs', mine.id),
+      stdout: mine.stdout,
+      stderr: mine.stderr,
+    })
+    expect([await infra.job().stdout(), await infra.job().stderr()]).toEqual(['out hi\n', 'err hi\n'])
+    // Asked for again, by another object, it is that job that computed it.
+    const again = new Where({ say: 'hi', infra: { folder, cluster: 'local' } }).infra.job()
+    expect(await again.stdout()).toBe('out hi\n')
+    const failed = new Leaves({ notes, infra: { folder, cluster: 'local' } }).infra.job()
+    await failed.wait()
+    expect(await failed.stderr()).toBe('about to leave\n')
+    const inline = new Where({ say: 'hi', infra: { folder } }).infra.job()
+    expect([await inline.paths(), await inline.stdout(), await inline.stderr()]).toEqual([
+      undefined,
+      undefined,
+      undefined,
+    ])
+  })
   it('is told in the code that runs in it, with its logs; and a link beside the result leads to it', async () => {
     const { folder } = place()
     const xp = new Where({ say: 'hi', infra: { folder, cluster: 'local' } })

@@ -7,6 +7,7 @@ import { type Digest, sha256 } from '../../identity/digest.js'
 import * as io from '../../store/io.js'
 import { hostName } from '../../store/process.js'
 import type { Outcome } from '../assignment.js'
+import type { JobPaths } from '../job.js'
 import { failed, perform, type Worker } from '../perform.js'
 
 const names = { payload: 'payload.msgpack', state: 'state.json', stdout: 'stdout.log', stderr: 'stderr.log' }
@@ -64,6 +65,22 @@ export function readState(dir: string): JobState | undefined {
     if (io.errnoOf(error) === undefined && !(error instanceof SyntaxError)) throw error
     return undefined
   }
+}
+
+const linkName = 'job'
+
+/** A link to a job beside its results. */
+export function linkJob(dir: string, job: string): void {
+  const temp = path.join(dir, io.tempName())
+  fs.symlinkSync(path.relative(dir, job), temp)
+  fs.renameSync(temp, path.join(dir, linkName))
+}
+
+/** The job that worked last at what is in a key's folder; undefined where there was none. */
+export function lastJob(dir: string): JobPaths | undefined {
+  const link = path.join(dir, linkName)
+  const state = readState(link)
+  return state && { folder: fs.realpathSync(link), stdout: state.stdout, stderr: state.stderr }
 }
 
 function writeState(dir: string, state: JobState): void {

@@ -183,14 +183,17 @@ export class Task<T = unknown> extends Infra {
   }
 
   /**
-   * How far it is, without running it and without reading its value. `running`: by this process or another, as far as can be told.
+   * How far it is, without running it and without reading its value. `running`: by this process or another, as far as can be told;
+   * `failed`: an error is kept, or the last job ended without a result.
    */
   async status(): Promise<TaskStatus> {
     const [store, recipe] = [await this.existing(), await this.recipe()]
     if (store === undefined) return this.#job?.status() ?? 'not submitted'
     if ((await store.lookup(recipe.key)).hit) return 'completed'
     if (this.#job?.status() === 'running' || store.isBusy(recipe.key)) return 'running'
-    return readError(store, recipe.key) === undefined ? 'not submitted' : 'failed'
+    if (this.#job?.status() === 'failed' || readError(store, recipe.key) !== undefined) return 'failed'
+    const { lastStatus } = await import('./backends/job-folder.js')
+    return lastStatus(store.dirOf(recipe.key.text)) ?? 'not submitted'
   }
 
   /** Starts it, unless it was started, and does not wait for it. */
@@ -227,6 +230,8 @@ export class Task<T = unknown> extends Infra {
     if (store === undefined) return
     // The error last: cut short in between, it is a result that is gone, never an old one that comes back.
     await store.forget(key)
+    const { forgetLast } = await import('./backends/job-folder.js')
+    forgetLast(store.dirOf(key.text))
     clearError(store, key)
   }
 

@@ -203,7 +203,8 @@ export abstract class Infra implements Unbound {
     const secrets = Object.entries(fields(classOf(this.owner).shape)).filter(([, schema]) => isSecret(schema))
     return {
       ...Object.fromEntries(secrets.map(([name]) => [name, values[name]])),
-      [this.#field]: (this as { [given]?: unknown })[given],
+      // A folder that it has from elsewhere is where the results were found.
+      [this.#field]: { ...(this as { [given]?: object })[given], folder: this.folder },
     }
   }
 

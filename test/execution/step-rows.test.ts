@@ -346,6 +346,20 @@ describe('coordination', () => {
     expect(ran).toEqual(['add 13', 'add 1'])
   })
 
+  it('81: what is cleared while it is computed is stored when it is done', async () => {
+    const folder = newFolder()
+    const step = new Slow({ ms: 100, infra: { ...cached(folder), keepInRam: true } })
+    const running = step.run(1)
+    await vi.waitFor(() => expect(ran).toEqual(['slow 1']))
+    await step.clearCache(1)
+    expect(await step.lookup(1).status()).toBe('running')
+    expect(await running).toBe(1)
+    expect([await step.hasCache(1), await step.run(1)]).toEqual([true, 1])
+    await step.clearCache(1)
+    expect(await step.hasCache(1)).toBe(false)
+    expect(ran).toEqual(['slow 1'])
+  })
+
   it('W6, W8: two calls at one time compute a value once', async () => {
     const folder = newFolder()
     const steps = [1, 2, 3].map(() => new Slow({ infra: cached(folder) }))

@@ -287,6 +287,23 @@ describe('results of tasks (rows 33 to 39)', () => {
     expect(await new Slow({ ms: 60_000, infra: { folder } }).infra.status()).toBe('not submitted')
   })
 
+  it('81: what is cleared while it is computed is stored when it is done, but for a job, which is cancelled', async () => {
+    const started = async (): Promise<void> => vi.waitFor(() => expect(ran).toHaveLength(1))
+    const xp = new Slow({ ms: 100, infra: { folder } })
+    const running = xp.run()
+    await started()
+    await xp.infra.clearJob()
+    expect(await running).toBe(true)
+    expect(await xp.infra.status()).toBe('completed')
+    await xp.infra.clearJob()
+    ran.length = 0
+    const job = xp.infra.job()
+    await started()
+    await xp.infra.clearJob()
+    expect((await failure(job.result())).name).toBe('AbortError')
+    expect(await xp.infra.status()).toBe('not submitted')
+  })
+
   it('W9: status reads no value', async () => {
     const xp = new Big({ bytes: 40 << 20, infra: { folder } })
     await xp.run()

@@ -7,7 +7,7 @@ import type { ItemRecord } from '../store/items/record.js'
 import type { EntryStore } from '../store/store.js'
 import { UsageError } from './args.js'
 import { type Context, exit } from './context.js'
-import { countItems } from './entries.js'
+import { countItems, hasItems } from './entries.js'
 import { refuseTerminal, writeFile } from './raw.js'
 import { clean, cleanLines, columns, count, shorten, size } from './text.js'
 import { cacherOf, showItem, shownJson, shownLines } from './value.js'
@@ -85,7 +85,7 @@ export async function catItem({ args, out }: Context, store: EntryStore, entry: 
   const record = store.itemSpace(entry.key).get(item)
   if (record === undefined) {
     throw new NotFoundError(`item ${clean(item)}`, clean(entry.key), {
-      hint: `curio cat ${clean(entry.key)} shows how the first are called`,
+      hint: hasItems(entry) ? `curio cat ${clean(entry.key)} shows how the first are called` : 'it keeps no items',
     })
   }
   if (args.has('raw')) {

@@ -137,7 +137,7 @@ function itemsIn(store: EntryStore, dir: string): { readonly blobs: Set<Digest>;
   const events = new StoreEvents(store.folder)
   const blobs = new Set(blobsOfItems(dir, { modes: store.modes, events }, true))
   const count = events.counts['item-damaged'] ?? 0
-  const detail = `${count} ${count === 1 ? 'item is' : 'items are'} damaged: they are computed again when they are asked for`
+  const detail = `damaged in ${count} ${count === 1 ? 'place' : 'places'}: what lay there is computed again when it is asked for`
   return { blobs, problems: count === 0 ? [] : [{ kind: 'item-damaged', where: dir, detail, repaired: false }] }
 }
 

@@ -297,22 +297,24 @@ export class BatchProtocolError extends CurioError {
   }
 }
 
+/** Where a job is: what is known of one that came to nothing. */
+export interface JobFacts {
+  readonly id?: string
+  readonly exitCode?: number | undefined
+  readonly signal?: string | undefined
+  readonly stdout?: string
+  readonly stderr?: string
+  /** The last lines of what it wrote to stderr. */
+  readonly lastLines?: string
+}
+
 /** What a worker or job was asked to do came to nothing, for a reason that is not an error of the user's code. */
 export class JobError extends CurioError {
   override readonly code = 'ERR_JOB'
   constructor(
     readonly where: string,
     reason: string,
-    readonly details: {
-      readonly id?: string
-      readonly exitCode?: number | undefined
-      readonly signal?: string | undefined
-      readonly stdout?: string
-      readonly stderr?: string
-      /** The last lines of what it wrote to stderr. */
-      readonly lastLines?: string
-      readonly remoteStack?: string
-    } = {},
+    readonly details: JobFacts & { readonly remoteStack?: string } = {},
     more: ErrorDetails = {},
   ) {
     const { id, stderr, lastLines } = details

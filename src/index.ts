@@ -42,7 +42,7 @@ export {
   type StepLike,
 } from './execution/chain.js'
 export type { MethodOptions } from './execution/decorate.js'
-export { type CurrentJob, currentJob, type Job } from './execution/job.js'
+export { type CurrentJob, currentJob, type Job, type JobPaths } from './execution/job.js'
 export type { ItemStatus, Lookup as StepLookup } from './execution/lookup.js'
 export { isMain } from './execution/main.js'
 export { type ItemMap, MapInfra, type MapMethodOptions, map, toArray } from './execution/map.js'

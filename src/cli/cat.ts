@@ -2,22 +2,29 @@ import { CurioError } from '../errors.js'
 import type { Artifact, Entry } from '../store/entry.js'
 import type { EntryStore } from '../store/store.js'
 import { UsageError } from './args.js'
+import { catItem, catItems } from './cat-items.js'
 import { type Context, exit } from './context.js'
+import { hasItems } from './entries.js'
 import type { Output } from './output.js'
+import { writeFile } from './raw.js'
 import { resolveEntry, withoutArtifact } from './resolve.js'
 import { clean, count, size } from './text.js'
-import { fileOf, gone, shownJson, shownLines, showValue } from './value.js'
+import { shownJson, shownLines, showValue } from './value.js'
 
 /** Where none of several artifacts is named, larger ones are only mentioned. */
 const smallArtifact = 1 << 20
 
-/** `curio cat <key>[#artifact]`: prints values. */
-export async function cat({ args, out, open, cwd }: Context): Promise<number> {
+/** `curio cat <key>[#artifact] [item]`: prints values. */
+export async function cat(context: Context): Promise<number> {
+  const { args, out, open, cwd } = context
   const raw = args.has('raw')
   if (raw && out.json) throw new UsageError('--raw and --json do not go together')
   if (args.has('file') && !raw) throw new UsageError('--file needs --raw')
   const store = await open()
-  const { entry, name } = await find(store, args.positionals[0]!, cwd)
+  const [text, item] = args.positionals
+  const { entry, name } = await find(store, text!, cwd)
+  if (item !== undefined) return catItem(context, store, entry, item)
+  if (hasItems(entry) && name === undefined) return catItems(context, store, entry)
   const chosen = choose(entry, name)
   if (raw) return writeRaw(store, out, entry, chosen, args.text('file'))
 
@@ -89,14 +96,5 @@ async function writeRaw(
       out.error(`  ${clean(`${entry.key}#${one.name}`)}  ${clean(one.cacher)}, ${size(one.bytes)}`)
     return exit.notFound
   }
-  if (out.isTerminal) {
-    throw new UsageError('--raw writes bytes that may act on a terminal', {
-      hint: 'send it to a file or a pipe: … --raw > file',
-    })
-  }
-  const file = await fileOf(store, entry, artifact, role)
-  const stream = await store.blobs.stream(file.sha256)
-  if (stream === undefined) throw gone(store, entry, artifact)
-  for await (const part of stream) await out.bytes(part)
-  return exit.ok
+  return writeFile(store, out, entry, artifact, role)
 }

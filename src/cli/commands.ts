@@ -72,11 +72,12 @@ export const commands: readonly CommandHelp[] = [
   },
   {
     name: 'cat',
-    usage: 'cat <key>[#artifact]',
+    usage: 'cat <key>[#artifact] [item]',
     summary: 'print a value',
     about: [
       'JSON and text as they are, a frame as its columns, its number of rows and the first of them, a tensor as its type, shape and statistics, msgpack values as Node prints objects, bytes as a hex dump of their beginning. Every byte is checked before it is shown, and control characters are written out.',
       'Where a key has several artifacts and none is named, all are printed under headings, those of more than 1 MiB as a line.',
+      'Of the results of a map or step, how many there are and the first of them, errors too; with an item, that one. An item that begins with a - stands behind a --.',
       keyHelp,
     ],
     options: [
@@ -87,9 +88,10 @@ export const commands: readonly CommandHelp[] = [
       ['curio cat demo/seed=1/metrics', 'a value'],
       ['curio cat zx6avotnopq3mzbc#model', 'one artifact of a stage'],
       ['curio cat zx6avotnopq3mzbc#model --raw > model.npy', 'its file'],
+      ['curio cat 4nlzgb6rtqval5mh 17', 'the result of a map for item 17'],
       ['NODE_OPTIONS="--import ./my-cachers.js" curio cat x', 'with cachers of your own'],
     ],
-    takes: [1, 1],
+    takes: [1, 2],
     load: async () => (await import('./cat.js')).cat,
   },
   {
@@ -135,6 +137,7 @@ export const commands: readonly CommandHelp[] = [
     summary: 'what takes the space',
     about: [
       'Entries and bytes of each stage, or of the first part of a name. Bytes that several entries share are counted once in each line and once in the total; shared is how much of a line other lines need too.',
+      'Items of maps and steps count with what keeps them: segments, and the blobs of large ones.',
     ],
     options: [{ flag: '--top <n>', text: 'how many of the largest artifacts to list; default 10' }],
     examples: [['curio du', 'the whole store']],
@@ -154,7 +157,7 @@ export const commands: readonly CommandHelp[] = [
       { flag: '--dry-run', text: 'only say what would be done' },
       {
         flag: '--evict',
-        text: 'remove the bytes and keep the entries, so that what was computed from them stays valid',
+        text: 'remove the bytes and keep the entries, so that what was computed from them stays valid; items stay',
       },
       { flag: '--all', text: 'also remove files of your own in the folders of these keys' },
     ],

@@ -2,7 +2,9 @@ import * as fs from 'node:fs'
 import * as path from 'node:path'
 import { byCodeUnit } from '../identity/canonical.js'
 import type { Digest } from '../identity/digest.js'
+import { segmentBytes } from '../store/clean.js'
 import type { Entry } from '../store/entry.js'
+import { blobsOfItems } from '../store/item-blobs.js'
 import { type Context, exit } from './context.js'
 import { allFiles, listAll, ownFiles, readDir } from './entries.js'
 import { clean, columns, count, size } from './text.js'
@@ -12,6 +14,8 @@ interface Group {
   readonly name: string
   entries: number
   readonly blobs: Set<Digest>
+  /** Bytes of segments: no two share any. */
+  segments: number
 }
 
 interface Amount {
@@ -30,17 +34,21 @@ export async function du({ args, out, open }: Context): Promise<number> {
   const users = new Map<Digest, number>()
   const own: Amount = { count: 0, bytes: 0 }
   const artifacts = new Map<string, { key: string; name: string; cacher: string; bytes: number; keys: number }>()
+  const use = (group: Group, digest: Digest): void => {
+    if (!sizes.has(digest)) return
+    if (!group.blobs.has(digest)) users.set(digest, (users.get(digest) ?? 0) + 1)
+    group.blobs.add(digest)
+  }
+  const names = new Map<string, string>()
   for (const { entry, place } of await listAll(store)) {
     const dir = path.join(store.folder, place)
     const files = entry === undefined ? [] : await allFiles(store, entry)
     for (const { bytes } of ownFiles(dir, entry, files)) add(own, bytes)
     if (entry === undefined) continue
-    const group = groupOf(groups, entry)
-    for (const digest of await store.blobsOf(entry)) {
-      if (!sizes.has(digest)) continue
-      if (!group.blobs.has(digest)) users.set(digest, (users.get(digest) ?? 0) + 1)
-      group.blobs.add(digest)
-    }
+    names.set(dir, nameOf(entry))
+    const group = groupOf(groups, nameOf(entry))
+    group.entries += 1
+    for (const digest of await store.blobsOf(entry)) use(group, digest)
     for (const artifact of entry.artifacts) {
       const { name, cacher, digest } = artifact
       const known = artifacts.get(digest)
@@ -53,16 +61,27 @@ export async function du({ args, out, open }: Context): Promise<number> {
     }
   }
 
+  let segments = 0
+  for await (const dir of store.itemDirs()) {
+    const key = path.dirname(dir)
+    // What `store.items(key)` keeps has no entry.
+    const [, first] = path.relative(store.folder, key).split(path.sep)
+    const group = groupOf(groups, names.get(key) ?? `${first}/`)
+    group.segments += segmentBytes(dir)
+    segments += segmentBytes(dir)
+    for (const digest of blobsOfItems(dir, store)) use(group, digest)
+  }
+
   const total = (digests: Iterable<Digest>): number => {
     let bytes = 0
     for (const digest of digests) bytes += sizes.get(digest)!
     return bytes
   }
   const rows = [...groups.values()]
-    .map(({ name, entries, blobs }) => ({
+    .map(({ name, entries, blobs, segments }) => ({
       name,
       entries,
-      bytes: total(blobs),
+      bytes: total(blobs) + segments,
       shared: total([...blobs].filter((digest) => users.get(digest)! > 1)),
     }))
     .sort((a, b) => b.bytes - a.bytes || byCodeUnit(a.name, b.name))
@@ -70,7 +89,12 @@ export async function du({ args, out, open }: Context): Promise<number> {
   const report = {
     store: store.folder,
     groups: rows,
-    total: { entries: rows.reduce((sum, row) => sum + row.entries, 0), blobs: sizes.size, bytes: total(sizes.keys()) },
+    total: {
+      entries: rows.reduce((sum, row) => sum + row.entries, 0),
+      blobs: sizes.size,
+      segments,
+      bytes: total(sizes.keys()) + segments,
+    },
     unreferenced: { blobs: unreferenced.length, bytes: total(unreferenced) },
     quarantine: amountIn(path.join(store.folder, 'quarantine')),
     yours: { files: own.count, bytes: own.bytes },
@@ -81,13 +105,15 @@ export async function du({ args, out, open }: Context): Promise<number> {
   return exit.ok
 }
 
-function groupOf(groups: Map<string, Group>, entry: Entry): Group {
-  const slash = entry.key.indexOf('/')
-  const name =
-    entry.id !== undefined ? `${entry.id},${entry.version}` : slash < 0 ? entry.key : entry.key.slice(0, slash + 1)
-  const group = groups.get(name) ?? { name, entries: 0, blobs: new Set() }
+function nameOf({ id, version, key }: Entry): string {
+  if (id !== undefined) return `${id},${version}`
+  const slash = key.indexOf('/')
+  return slash < 0 ? key : key.slice(0, slash + 1)
+}
+
+function groupOf(groups: Map<string, Group>, name: string): Group {
+  const group = groups.get(name) ?? { name, entries: 0, blobs: new Set(), segments: 0 }
   groups.set(name, group)
-  group.entries += 1
   return group
 }
 
@@ -105,7 +131,7 @@ function amountIn(dir: string): { files: number; bytes: number } {
 
 interface Report {
   readonly groups: readonly { name: string; entries: number; bytes: number; shared: number }[]
-  readonly total: { entries: number; blobs: number; bytes: number }
+  readonly total: { entries: number; blobs: number; segments: number; bytes: number }
   readonly unreferenced: { blobs: number; bytes: number }
   readonly quarantine: { files: number; bytes: number }
   readonly yours: { files: number; bytes: number }
@@ -121,7 +147,12 @@ function lines({ groups, total, unreferenced, quarantine, yours, largest }: Repo
       shared === 0 ? '' : size(shared),
       clean(name),
     ]),
-    [String(total.entries), size(total.bytes), '', `total, in ${count(total.blobs, 'blob')}`],
+    [
+      String(total.entries),
+      size(total.bytes),
+      '',
+      `total, in ${count(total.blobs, 'blob')}${total.segments === 0 ? '' : ` and ${size(total.segments)} of items`}`,
+    ],
   ]
   const rest = []
   if (unreferenced.blobs > 0) {

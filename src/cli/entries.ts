@@ -2,6 +2,7 @@
 import * as fs from 'node:fs'
 import * as path from 'node:path'
 import { byCodeUnit } from '../identity/canonical.js'
+import { itemsOf, segmentBytes } from '../store/clean.js'
 import { type Artifact, type ArtifactFile, type Entry, maxEntryBytes } from '../store/entry.js'
 import * as io from '../store/io.js'
 import type { EntryStore } from '../store/store.js'
@@ -80,8 +81,11 @@ export async function presence(store: EntryStore, artifacts: readonly Artifact[]
 
 /** Total bytes of an entry's artifacts, whether they are there or not, and of the segments of its items. */
 export function bytesOf(store: EntryStore, entry: Entry): number {
-  const artifacts = entry.artifacts.reduce((sum, artifact) => sum + artifact.bytes, 0)
-  return artifacts + (hasItems(entry) ? segmentBytes(path.join(store.dirOf(entry.key), 'items')) : 0)
+  return bytesOfArtifacts(entry) + segmentBytes(itemsOf(store, entry))
+}
+
+export function bytesOfArtifacts(entry: Entry): number {
+  return entry.artifacts.reduce((sum, artifact) => sum + artifact.bytes, 0)
 }
 
 /** Whether an entry says what a folder of items is of. */
@@ -89,12 +93,12 @@ export function hasItems(entry: Entry): boolean {
   return entry.provenance.items === true
 }
 
-function segmentBytes(dir: string): number {
-  let bytes = 0
-  for (const { name } of readDir(dir)) {
-    bytes += fs.lstatSync(path.join(dir, name), { throwIfNoEntry: false })?.size ?? 0
-  }
-  return bytes
+/** How many items of an entry have a value, and how many an error. */
+export function countItems(store: EntryStore, entry: Entry): { readonly items: number; readonly errors: number } {
+  const space = store.itemSpace(entry.key)
+  let errors = 0
+  for (const _ of space.records('error')) errors += 1
+  return { items: space.size, errors }
 }
 
 /** Milliseconds since the epoch at which an entry says it was made; undefined when it does not say. */

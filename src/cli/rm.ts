@@ -1,13 +1,15 @@
 import * as fs from 'node:fs'
 import * as path from 'node:path'
 import { type CurioError, NotFoundError } from '../errors.js'
+import { itemsOf, segmentBytes } from '../store/clean.js'
 import type { Entry } from '../store/entry.js'
 import * as io from '../store/io.js'
+import { blobsOfItems } from '../store/item-blobs.js'
 import type { EntryStore } from '../store/store.js'
 import { removeIfEmpty } from '../store/views.js'
 import { UsageError } from './args.js'
 import { type Context, exit } from './context.js'
-import { allFiles, bytesOf, listAll, type OwnFile, ownFiles, readDir } from './entries.js'
+import { allFiles, bytesOf, bytesOfArtifacts, listAll, type OwnFile, ownFiles, readDir } from './entries.js'
 import type { Output } from './output.js'
 import { notStored, readExactly } from './resolve.js'
 import { clean, columns, count, size } from './text.js'
@@ -17,6 +19,8 @@ const shownEntries = 20
 /** What one entry's removal means. */
 interface Planned {
   readonly entry: Entry
+  /** Of what would go, whether others need it too or not. */
+  readonly bytes: number
   readonly own: readonly OwnFile[]
 }
 
@@ -29,9 +33,10 @@ export async function rm({ args, out, open }: Context): Promise<number> {
   const entries = await select(store, text)
   const planned: Planned[] = []
   for (const entry of entries) {
-    planned.push({ entry, own: ownFiles(store.dirOf(entry.key), entry, await allFiles(store, entry)) })
+    const bytes = evict ? bytesOfArtifacts(entry) : bytesWithItems(store, entry)
+    planned.push({ entry, bytes, own: ownFiles(store.dirOf(entry.key), entry, await allFiles(store, entry)) })
   }
-  const freed = await bytesFreed(store, entries)
+  const freed = await bytesFreed(store, entries, evict!)
   const own = planned.flatMap((one) => one.own)
   const plan = {
     keys: entries.map((entry) => entry.key),
@@ -39,7 +44,7 @@ export async function rm({ args, out, open }: Context): Promise<number> {
     bytes: freed,
     yours: { files: own.length, bytes: own.reduce((sum, file) => sum + file.bytes, 0), removed: all! },
   }
-  const say = (verb: string): void => printPlan(store, out, planned, plan, verb)
+  const say = (verb: string): void => printPlan(out, planned, plan, verb)
 
   if (dry) {
     if (out.json) out.document({ store: store.folder, ...plan, done: false })
@@ -93,11 +98,17 @@ function unreadable(store: EntryStore, place: string, state: string): CurioError
   })
 }
 
-/** Bytes that are there and that only these entries need. */
-async function bytesFreed(store: EntryStore, entries: readonly Entry[]): Promise<number> {
+/** Bytes that are there and that only these entries need. Items stay where bytes are evicted. */
+async function bytesFreed(store: EntryStore, entries: readonly Entry[], evict: boolean): Promise<number> {
   let bytes = 0
-  for (const digest of await store.onlyNeededBy(entries)) bytes += store.blobs.sizeNow(digest) ?? 0
+  for (const digest of await store.onlyNeededBy(entries, !evict)) bytes += store.blobs.sizeNow(digest) ?? 0
+  if (!evict) for (const entry of entries) bytes += segmentBytes(itemsOf(store, entry))
   return bytes
+}
+
+function bytesWithItems(store: EntryStore, entry: Entry): number {
+  const large = new Set(blobsOfItems(itemsOf(store, entry), store))
+  return [...large].reduce((sum, digest) => sum + (store.blobs.sizeNow(digest) ?? 0), bytesOf(store, entry))
 }
 
 interface Plan {
@@ -106,20 +117,12 @@ interface Plan {
   readonly yours: { readonly files: number; readonly bytes: number; readonly removed: boolean }
 }
 
-function printPlan(
-  store: EntryStore,
-  out: Output,
-  planned: readonly Planned[],
-  { evict, bytes, yours }: Plan,
-  verb: string,
-): void {
+function printPlan(out: Output, planned: readonly Planned[], { evict, bytes, yours }: Plan, verb: string): void {
   const what = evict ? 'the bytes of ' : ''
   out.line(`${verb} ${what}${count(planned.length, 'entry', 'entries')}, which frees ${size(bytes)}`)
   out.lines(
     columns(
-      planned
-        .slice(0, shownEntries)
-        .map(({ entry }) => [`  ${size(bytesOf(store, entry)).padStart(8)}`, clean(entry.key)]),
+      planned.slice(0, shownEntries).map(({ entry, bytes }) => [`  ${size(bytes).padStart(8)}`, clean(entry.key)]),
     ),
   )
   if (planned.length > shownEntries) out.line(`  … and ${planned.length - shownEntries} more`)

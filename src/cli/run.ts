@@ -69,7 +69,7 @@ async function dispatch(
     throw new UsageError(
       args.positionals.length < least
         ? `curio ${command.name} needs ${least === 1 ? 'an argument' : `${least} arguments`}`
-        : `curio ${command.name} takes ${most === 0 ? 'no arguments' : 'one argument'}, not ${args.positionals.map((one) => JSON.stringify(one)).join(' ')}`,
+        : `curio ${command.name} takes ${['no arguments', 'one argument'][most] ?? `at most ${most} arguments`}, not ${args.positionals.map((one) => JSON.stringify(one)).join(' ')}`,
       { hint: `curio ${command.usage}; see curio ${command.name} --help` },
     )
   }

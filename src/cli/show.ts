@@ -6,7 +6,9 @@ import { type Context, exit } from './context.js'
 import {
   allFiles,
   bytesOf,
+  countItems,
   createdAt,
+  hasItems,
   type Listed,
   listAll,
   type OwnFile,
@@ -114,6 +116,10 @@ function print({ out, now, cwd }: Context, about: About): void {
     'state',
     `${state}, ${size(bytesOf(about.store, entry))}${at === undefined ? '' : `, made ${span(now - at)} ago`}`,
   ])
+  if (hasItems(entry)) {
+    const { items, errors } = countItems(about.store, entry)
+    head.push(['items', `${items}${errors === 0 ? '' : `, and ${count(errors, 'error')}`}`])
+  }
   head.push(['folder', clean(nice(about.dir, cwd))])
   if (entry.code !== undefined) head.push(['code', `${entry.code.sha256.slice(0, 16)} (${clean(entry.code.tag)})`])
   if (entry.token !== undefined) head.push(['forced', `by run ${clean(entry.token)}`])

@@ -2,10 +2,12 @@
 import * as fs from 'node:fs'
 import { inspect } from 'node:util'
 import { isCodec } from '../artifact/cacheable.js'
+import { artifactIn, ItemCodec } from '../artifact/item-codec.js'
 import { ArtifactHandle } from '../artifact/lazy.js'
 import { cacherByName } from '../artifact/registry.js'
 import { CurioError, NotFoundError } from '../errors.js'
 import type { Artifact, ArtifactFile, Entry } from '../store/entry.js'
+import type { ItemRecord } from '../store/items/record.js'
 import type { EntryStore } from '../store/store.js'
 import { viewName } from '../store/views.js'
 import { type FrameSummary, frameLines, headRows, isFrame, summaryOf } from './frame.js'
@@ -62,14 +64,41 @@ export async function showValue(store: EntryStore, entry: Entry, artifact: Artif
     const none = await handle.columns([])
     if (isFrame(head) && isFrame(none)) return { kind: 'frame', frame: summaryOf(head, none.numRows) }
   }
-  const value = await handle.load()
+  return shownOf(artifact.cacher, await handle.load())
+}
+
+/**
+ * The same of an item.
+ *
+ * @throws {NotFoundError} it is a large one, whose bytes are gone or damaged.
+ */
+export async function showItem(store: EntryStore, entry: Entry, record: ItemRecord): Promise<Shown> {
+  if (record.kind === 'blob') return showValue(store, entry, artifactIn(record))
+  const cacher = cacherOf(record)
+  const { payload } = record
+  const bytes = { bytes: payload.byteLength, head: payload.subarray(0, headBytes) }
+  if (cacher === 'bytes') return { kind: 'bytes', ...bytes }
+  try {
+    return shownOf(cacher, await new ItemCodec(store.blobs, undefined).decode(record))
+  } catch (error) {
+    if (!CurioError.is(error, 'ERR_UNKNOWN_CACHER')) throw error
+    return { kind: 'file', ...bytes, note: `cacher ${cacher} is not known here, so these are its bytes` }
+  }
+}
+
+/** The cacher whose bytes a record holds, or says where they are. */
+export function cacherOf({ codec }: ItemRecord): string {
+  return codec.slice(0, codec.lastIndexOf('@'))
+}
+
+function shownOf(cacher: string, value: unknown): Shown {
   if (isFrame(value)) return { kind: 'frame', frame: summaryOf(value, value.numRows) }
-  if (artifact.cacher === 'file-reference') {
+  if (cacher === 'file-reference') {
     const paths = (Array.isArray(value) ? value : [value]).map(String)
     return { kind: 'references', paths: paths.map((path) => ({ path, exists: fs.existsSync(path) })) }
   }
   if (typeof value === 'string') return { kind: 'text', text: value }
-  if (artifact.cacher === 'json') return { kind: 'json', value }
+  if (cacher === 'json') return { kind: 'json', value }
   if (isTensor(value)) return { kind: 'tensor', tensor: statisticsOf(value) }
   return {
     kind: 'value',

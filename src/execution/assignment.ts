@@ -1,6 +1,6 @@
 /** What a worker is asked to do: plain data, small, the same for a pool, a process of its own, and a cluster. */
 import type { Store } from '../artifact/store.js'
-import { DeclarationError } from '../errors.js'
+import { DeclarationError, type JobFacts } from '../errors.js'
 import type { Digest } from '../identity/digest.js'
 import type { ExecMode } from './options.js'
 import type { Travelling } from './travel.js'
@@ -39,17 +39,6 @@ export abstract class Performer {
       hint: 'the configuration does not come out the same when it is made again from what it was made from, or the code has changed since',
     })
   }
-}
-
-/** Where a job is: what is known of one that came to nothing. */
-export interface JobFacts {
-  readonly id?: string
-  readonly exitCode?: number | undefined
-  readonly signal?: string | undefined
-  readonly stdout?: string
-  readonly stderr?: string
-  /** The last lines of what it wrote to stderr. */
-  readonly lastLines?: string
 }
 
 /** How an assignment ended. What it computed is in the store. */

@@ -84,9 +84,13 @@ class Call<I, O> {
   /** What is to be kept of an error that the user's code threw. */
   facts(error: unknown): ErrorFacts {
     const items = this.inFlight()
-    const shown = items.slice(0, 10).join(', ') + (items.length > 10 ? `, … (${items.length})` : '')
-    return factsOf(error, items.length === 0 ? this.where : `${this.where}, item ${shown}`)
+    return factsOf(error, items.length === 0 ? this.where : `${this.where}, item ${listed(items)}`)
   }
+}
+
+/** Items for a message: the first of them, and how many. */
+export function listed(uids: readonly string[]): string {
+  return uids.slice(0, 10).join(', ') + (uids.length > 10 ? `, … (${uids.length})` : '')
 }
 
 /** Results as the user's code gives them, for when nothing keeps them. */

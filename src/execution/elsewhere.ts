@@ -6,7 +6,7 @@ import { claimsAround } from '../store/claims.js'
 import { readError } from '../store/error-file.js'
 import type { Assignment, Outcome } from './assignment.js'
 import { isPool, runOn, workersOf } from './backends/index.js'
-import type { Done, Todo } from './batch.js'
+import { type Done, listed, type Todo } from './batch.js'
 import { chunksOf, poolChunksOf } from './chunks.js'
 import type { Infra } from './infra.js'
 import type { InfraOptions } from './options.js'
@@ -71,19 +71,26 @@ async function* inChunks<I>(
       return record === undefined || record.time === old.get(uid) ? [] : [doneOf(uid, record)]
     })
     if (done.length > 0) yield done
+    const isDone = new Set(done.map(({ key }) => key))
+    const left = uids.filter((uid) => !isDone.has(uid))
     if (outcome.ok) {
-      if (done.length === uids.length) continue
-      const missing = `a worker said that it was done, and ${uids.length - done.length} of its items are not stored`
-      failure ??= new JobError(recipe.key.text, missing)
+      if (left.length === 0) continue
+      failure ??= new JobError(recipe.key.text, `a worker said that it was done, and did not store ${listed(left)}`)
     } else if (!outcome.isStored || !done.some(({ kind }) => kind === 'error')) {
-      failure ??= jobError(assignments[index]!, outcome)
+      failure ??= jobError(assignments[index]!, outcome, left)
     }
   }
   if (failure !== undefined) throw failure
 }
 
-function jobError({ where }: Assignment, outcome: Outcome & { readonly ok: false }): JobError {
+/** @param left items that are not done. */
+function jobError(
+  { where }: Assignment,
+  outcome: Outcome & { readonly ok: false },
+  left: readonly string[] = [],
+): JobError {
   const { name, message, remote, job } = outcome
   const reason = name === 'JobError' ? message : `${name}: ${message}`
-  return new JobError(where, reason, { ...job, ...(remote === undefined ? {} : { remoteStack: remote }) })
+  const items = left.length === 0 ? '' : `; not done: ${listed(left)}`
+  return new JobError(where, `${reason}${items}`, { ...job, ...(remote === undefined ? {} : { remoteStack: remote }) })
 }

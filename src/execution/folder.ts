@@ -1,6 +1,7 @@
 import * as fs from 'node:fs'
 import * as path from 'node:path'
 import { Store } from '../artifact/store.js'
+import { keyPath } from '../identity/path.js'
 
 /** The stores that infras of this process have opened, by folder. */
 const opened = new Map<string, { readonly stamp: string | undefined; readonly store: Store }>()
@@ -14,6 +15,22 @@ export async function storeIn(folder: string, readOnly: boolean): Promise<Store>
   const store = await Store.open({ folder, ...(readOnly ? { readOnly } : {}) })
   opened.set(name, { stamp: stampOf(file), store })
   return store
+}
+
+/** Whether there is a store in a folder. */
+export function isStore(folder: string): boolean {
+  return fs.existsSync(path.join(folder, 'curio.json'))
+}
+
+/** The folder of a key in the store that is, or will be, in `folder`. */
+export function dirIn(folder: string, key: string): string {
+  return path.join(realPath(path.resolve(folder)), keyPath(key))
+}
+
+/** As the store says it, also before there is one. */
+function realPath(folder: string): string {
+  if (fs.existsSync(folder)) return fs.realpathSync(folder)
+  return path.join(realPath(path.dirname(folder)), path.basename(folder))
 }
 
 /** Undefined when it is not there. */

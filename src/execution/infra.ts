@@ -1,7 +1,6 @@
 /** What an infra field of a configuration holds: where its results are, and what can be asked of them. */
 import { randomUUID } from 'node:crypto'
 import * as fs from 'node:fs'
-import * as path from 'node:path'
 import { inspect } from 'node:util'
 import type { Store } from '../artifact/store.js'
 import { CurioError, DeclarationError, ReadOnlyError } from '../errors.js'
@@ -12,7 +11,7 @@ import { bind, given, isSecret } from '../identity/marks.js'
 import { fields } from '../identity/members.js'
 import { fromPlain, type PlainData } from '../identity/plain.js'
 import { type Assignment, Performer } from './assignment.js'
-import { storeIn } from './folder.js'
+import { dirIn, isStore, storeIn } from './folder.js'
 import { isStep } from './marks.js'
 import type { Cluster, ExecMode, InfraOptions, Unbound } from './options.js'
 import { type Definition, type Recipe, recipeOf, refuseHidden } from './recipe.js'
@@ -131,7 +130,7 @@ export abstract class Infra extends Performer implements Unbound {
       return undefined
     }
     const readOnly = this.mode === 'read-only'
-    if (readOnly && !fs.existsSync(path.join(folder, 'curio.json'))) {
+    if (readOnly && !isStore(folder)) {
       throw new ReadOnlyError(folder, 'there is no store, and mode is read-only')
     }
     return storeIn(folder, readOnly)
@@ -146,8 +145,7 @@ export abstract class Infra extends Performer implements Unbound {
 
   /** The store, where there is one: a question makes none. */
   protected async existing(): Promise<Store | undefined> {
-    const { folder } = this
-    return folder !== undefined && fs.existsSync(path.join(folder, 'curio.json')) ? this.store() : undefined
+    return this.folder !== undefined && isStore(this.folder) ? this.store() : undefined
   }
 
   /** For curio: what a worker is asked to do for a method of this configuration. @param mode that of the run, which a chain may force. */
@@ -213,7 +211,8 @@ export abstract class Infra extends Performer implements Unbound {
     const secrets = Object.entries(fields(classOf(this.owner).shape)).filter(([, schema]) => isSecret(schema))
     return {
       ...Object.fromEntries(secrets.map(([name]) => [name, values[name]])),
-      [this.#field]: (this as { [given]?: unknown })[given],
+      // A folder that it has from elsewhere is where the results were found.
+      [this.#field]: { ...(this as { [given]?: object })[given], folder: this.folder },
     }
   }
 
@@ -233,9 +232,10 @@ export abstract class Infra extends Performer implements Unbound {
    */
   async uidFolder({ create = false }: { readonly create?: boolean } = {}): Promise<string> {
     const recipe = await this.recipe()
+    if (!create && this.folder !== undefined) return dirIn(this.folder, recipe.key.text)
     const store = await this.storeOf(recipe)
     const dir = store.dirOf(recipe.key.text)
-    if (create && !store.readOnly) fs.mkdirSync(dir, { recursive: true })
+    if (!store.readOnly) fs.mkdirSync(dir, { recursive: true })
     return dir
   }
 }

@@ -1,5 +1,7 @@
 /** A computation that was asked for, and goes on by itself. */
 import { AsyncLocalStorage } from 'node:async_hooks'
+import * as fs from 'node:fs'
+import * as io from '../store/io.js'
 
 /** The job that code runs in. */
 export interface CurrentJob {
@@ -20,6 +22,13 @@ export function inJob<T>(job: CurrentJob, action: () => T): T {
   return current.run(job, action)
 }
 
+/** Where a job with a folder of its own is. */
+export interface JobPaths {
+  readonly folder: string
+  readonly stdout: string
+  readonly stderr: string
+}
+
 /** Jobs of every kind: results, errors and the end are asked for in one way. */
 export class Job<T = unknown> {
   readonly #abort = new AbortController()
@@ -30,6 +39,11 @@ export class Job<T = unknown> {
     /** Names it where it runs. */
     readonly id: string,
     start: (signal: AbortSignal) => Promise<T>,
+    /**
+     * The folder and logs of the last process that worked at it. Undefined until there is one, and for clusters without a folder for
+     * each job: all but `local`.
+     */
+    readonly paths: () => Promise<JobPaths | undefined>,
   ) {
     this.#result = start(this.#abort.signal)
     this.#result.then(
@@ -71,8 +85,26 @@ export class Job<T = unknown> {
     }
   }
 
+  /** What that process has written up to now; undefined where `paths` is. */
+  async stdout(): Promise<string | undefined> {
+    return textIn((await this.paths())?.stdout)
+  }
+
+  async stderr(): Promise<string | undefined> {
+    return textIn((await this.paths())?.stderr)
+  }
+
   /** Ends it; its result is then an AbortError. */
   cancel(): void {
     this.#abort.abort()
+  }
+}
+
+function textIn(file: string | undefined): string | undefined {
+  try {
+    return file === undefined ? undefined : fs.readFileSync(file, 'utf8')
+  } catch (error) {
+    if (io.isAbsent(error)) return undefined
+    throw io.ioError('read', file!, error)
   }
 }

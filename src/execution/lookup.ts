@@ -1,10 +1,9 @@
 import { gone } from '../artifact/item-codec.js'
-import { CurioError, NotFoundError } from '../errors.js'
-import type { Entry } from './entry.js'
+import { NotFoundError } from '../errors.js'
 import { entryOf } from './entry.js'
 import type { Node } from './node.js'
 import { Pipe } from './pipe.js'
-import { errorOf, type Work } from './work.js'
+import { errorOf } from './work.js'
 
 /** How far the result of a step for one value is. */
 export type ItemStatus = 'not submitted' | 'running' | 'completed' | 'failed'
@@ -23,13 +22,12 @@ export class Lookup<T> {
 
   /** The folder that has its results; undefined where none are kept on disk. */
   async folder(): Promise<string | undefined> {
-    const shelf = (await this.#work())?.shelf
-    return shelf?.store.dirOf(shelf.recipe.key.text)
+    return this.#pipe.keeper?.folder()
   }
 
   /** Without decoding it. `running`: by this process or another, as far as can be told. */
   async status(): Promise<ItemStatus> {
-    const work = await this.#work()
+    const work = await this.#pipe.keeper?.known()
     if (work === undefined) return 'not submitted'
     const { shelf, ram } = work
     if (ram?.has(this.uid) === true) return 'completed'
@@ -45,7 +43,7 @@ export class Lookup<T> {
    * @throws {CachedError} the error that is kept, {NotFoundError} when there is neither.
    */
   async result(): Promise<T> {
-    const work = await this.#work()
+    const work = await this.#pipe.keeper?.known()
     const box = await work?.ram?.get(this.uid)
     if (box !== undefined) return box.value as T
     const [record] = work?.shelf?.lookAgain([this.uid]) ?? []
@@ -58,15 +56,5 @@ export class Lookup<T> {
   /** Forgets the result, or the error. @param recursive those of the steps before it, too. */
   async clearCache({ recursive = false }: { readonly recursive?: boolean } = {}): Promise<void> {
     await this.#pipe.clear(this.uid, recursive)
-  }
-
-  /** Of whoever keeps the results; undefined where nobody does, or there is no store to read from. */
-  async #work(): Promise<Work<Entry, unknown> | undefined> {
-    try {
-      return await this.#pipe.keeper?.work()
-    } catch (error) {
-      if (CurioError.is(error, 'ERR_READ_ONLY')) return undefined
-      throw error
-    }
   }
 }

@@ -7,6 +7,7 @@ import { dispatchTo } from './elsewhere.js'
 import { results } from './engine.js'
 import { type Entry, owned } from './entry.js'
 import { computed } from './flow.js'
+import { dirIn } from './folder.js'
 import { isStep } from './marks.js'
 import { ensure } from './missing.js'
 import { firstOf, type Node, nameOf } from './node.js'
@@ -94,10 +95,10 @@ export class Pipe {
   /** Forgets what is kept for an item. */
   async clear(uid: string, recursive: boolean): Promise<void> {
     if (this.#node.infra.keeps) {
-      const { shelf, ram, forced } = await this.work()
-      await shelf?.items.delete(uid)
-      ram?.delete(uid)
-      forced.delete(uid)
+      const known = await this.known()
+      await known?.shelf?.items.delete(uid)
+      known?.ram?.delete(uid)
+      known?.forced.delete(uid)
     }
     if (this.#inner !== undefined) await this.#inner.clear(uid, recursive)
     else if (recursive) await this.#before?.clear(uid, true)
@@ -124,6 +125,17 @@ export class Pipe {
   inMemory(uid: string): Box | Promise<Box> | undefined {
     const { ram, forced } = this.#memory ?? {}
     return ram === undefined || (this.mode === 'force' && !forced!.has(uid)) ? undefined : ram.get(uid)
+  }
+
+  /** The folder of its results; undefined where none are kept on disk. */
+  async folder(): Promise<string | undefined> {
+    const { folder } = this.#node.infra
+    return folder === undefined ? undefined : dirIn(folder, (await this.recipe()).key.text)
+  }
+
+  /** What keeps its items, for who only asks; undefined where nothing can have been kept: to ask makes no store. */
+  async known(): Promise<Work<Entry, unknown> | undefined> {
+    return this.#node.infra.isNew(await this.recipe()) ? undefined : this.work()
   }
 
   /** What computes its items, and keeps them. */

@@ -20,6 +20,10 @@ export interface Place {
 export class Places {
   readonly #places = new Map<string, Place & { readonly store: Store | undefined; readonly recipe: Recipe }>()
 
+  has(recipe: Recipe): boolean {
+    return this.#places.has(recipe.key.hash)
+  }
+
   at(
     recipe: Recipe,
     store: Store | undefined,

@@ -1,9 +1,10 @@
 import type { Cacheable } from '../artifact/cacheable.js'
 import { DeclarationError } from '../errors.js'
-import { given } from '../identity/marks.js'
+import { given, sequence } from '../identity/marks.js'
 import { adopting } from '../store/claims.js'
 import type { Assignment } from './assignment.js'
 import type { Entry } from './entry.js'
+import { isStore } from './folder.js'
 import { Infra } from './infra.js'
 import { ensure } from './missing.js'
 import type { Node } from './node.js'
@@ -83,6 +84,31 @@ export class StepInfra extends Infra {
     return made
   }
 
+  /**
+   * Steps of this class, under this version, that have results of their own in the folder; not those that were made in a chain, after
+   * other steps.
+   *
+   * @throws {DeclarationError} for a chain. {ConfigError} for a step that data cannot bring back, or that holds one that is not registered.
+   */
+  override async *iterCached<C extends object = object>(): AsyncGenerator<C> {
+    if (this.node[sequence] !== undefined) {
+      throw new DeclarationError(
+        'a chain cannot be made again from its results: they only say which step was the last',
+        {
+          hint: 'write down what you run, by toYaml(chain); or ask the infra of a step that was run by itself',
+        },
+      )
+    }
+    const seen = new Set<string>()
+    for await (const step of super.iterCached<C>()) {
+      const { key } = await (step as unknown as Node).infra.recipe()
+      // A step in a chain has its results under another key than by itself.
+      const isOwn = !seen.has(key.hash) && (await this.existing())!.items(key.text).size > 0
+      seen.add(key.hash)
+      if (isOwn) yield step
+    }
+  }
+
   private get node(): Node {
     return this.owner as unknown as Node
   }
@@ -97,6 +123,11 @@ export class StepInfra extends Infra {
       })
     }
     return this.#places.at(recipe, store, this.cacher, keepInRam)
+  }
+
+  /** For curio: whether nothing can have been kept under a recipe. */
+  isNew(recipe: Recipe): boolean {
+    return this.folder !== undefined && !isStore(this.folder) && !this.#places.has(recipe)
   }
 
   protected get cacher(): Cacheable<unknown, unknown> | undefined {

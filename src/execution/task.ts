@@ -13,11 +13,12 @@ import type { Entry } from '../store/entry.js'
 import { clearError, readError, writeError } from '../store/error-file.js'
 import { MemoryBlobs } from '../store/memory-blobs.js'
 import type { Assignment } from './assignment.js'
+import { hasFolders } from './backends/index.js'
 import { factsOf, isAboutUser } from './batch.js'
 import { decorator, type MethodOptions } from './decorate.js'
 import { elsewhere } from './elsewhere.js'
 import { Infra } from './infra.js'
-import { Job } from './job.js'
+import { Job, type JobPaths } from './job.js'
 import { Kept } from './kept.js'
 import { refuseWhileImporting } from './main.js'
 import { bytesInRam, infraSchema, type TaskInput } from './options.js'
@@ -163,14 +164,17 @@ export class Task<T = unknown> extends Infra {
   }
 
   /**
-   * How far it is, without running it and without reading its value. `running`: by this process or another, as far as can be told.
+   * How far it is, without running it and without reading its value. `running`: by this process or another, as far as can be told;
+   * `failed`: an error is kept, or the last job ended without a result.
    */
   async status(): Promise<TaskStatus> {
     const [store, recipe] = [await this.existing(), await this.recipe()]
     if (store === undefined) return this.#job?.status() ?? 'not submitted'
     if ((await store.lookup(recipe.key)).hit) return 'completed'
     if (this.#job?.status() === 'running' || store.isBusy(recipe.key)) return 'running'
-    return readError(store, recipe.key) === undefined ? 'not submitted' : 'failed'
+    if (this.#job?.status() === 'failed' || readError(store, recipe.key) !== undefined) return 'failed'
+    const { lastStatus } = await import('./backends/job-folder.js')
+    return lastStatus(store.dirOf(recipe.key.text)) ?? 'not submitted'
   }
 
   /** Starts it, unless it was started, and does not wait for it. */
@@ -183,12 +187,19 @@ export class Task<T = unknown> extends Infra {
     if (this.#job === undefined || this.#job.status() === 'failed') {
       const name = `${this.owner.constructor.name}.${definition.member}`
       const outer = currentSignal()
-      this.#job = new Job<T>(name, async (signal) => {
+      const start = async (signal: AbortSignal): Promise<T> => {
         await before
         return (await this.obtain(definition, outer === undefined ? signal : AbortSignal.any([outer, signal]))) as T
-      })
+      }
+      this.#job = new Job<T>(name, start, () => this.#jobPaths())
     }
     return this.#job
+  }
+
+  async #jobPaths(): Promise<JobPaths | undefined> {
+    if (!hasFolders(this.cluster)) return undefined
+    const { lastJob } = await import('./backends/job-folder.js')
+    return lastJob(await this.uidFolder())
   }
 
   /** Forgets the result, or the error; a job that runs is cancelled. The user's own files in its folder stay. */
@@ -200,6 +211,8 @@ export class Task<T = unknown> extends Infra {
     if (store === undefined) return
     // The error last: cut short in between, it is a result that is gone, never an old one that comes back.
     await store.forget(key)
+    const { forgetLast } = await import('./backends/job-folder.js')
+    forgetLast(store.dirOf(key.text))
     clearError(store, key)
   }
 

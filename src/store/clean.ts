@@ -2,20 +2,33 @@
 import * as fs from 'node:fs'
 import * as path from 'node:path'
 import { ReadOnlyError, StoreIOError } from '../errors.js'
-import { type Digest, isDigest } from '../identity/digest.js'
+import type { Digest } from '../identity/digest.js'
 import type { Artifact, ArtifactFile, Entry } from './entry.js'
 import * as io from './io.js'
-import { ItemSpace } from './items/space.js'
+import { blobsOfItems, digestsIn } from './item-blobs.js'
 import type { EntryStore } from './store.js'
 import { removeIfEmpty, removeViews } from './views.js'
 
 /** Clocks of file systems are as coarse as this. */
 const coarseMs = 3000
 
-/** The blobs of these entries that no other entry of the store needs. Reads every entry. */
-export async function onlyNeededBy(store: EntryStore, entries: readonly Entry[]): Promise<Set<Digest>> {
+/**
+ * The blobs of these entries that no other entry of the store needs. Reads every entry.
+ *
+ * @param withItems counts their items, too: those go when an entry is forgotten, and stay when it is evicted.
+ */
+export async function onlyNeededBy(
+  store: EntryStore,
+  entries: readonly Entry[],
+  withItems = false,
+): Promise<Set<Digest>> {
   const candidates = await blobsOf(store, entries)
-  await spareNeeded(store, candidates, dirsOf(store, entries))
+  const except = new Set(dirsOf(store, entries))
+  for (const dir of withItems ? entries.map((entry) => itemsOf(store, entry)) : []) {
+    for (const digest of blobsOfItems(dir, store)) candidates.add(digest)
+    except.add(dir)
+  }
+  await spareNeeded(store, candidates, except)
   return candidates
 }
 
@@ -36,34 +49,47 @@ export async function forget(store: EntryStore, entries: readonly Entry[]): Prom
   for (const entry of entries) {
     refuseLinks(store.dirOf(entry.key))
     // What only large items need goes with them.
-    for (const digest of digestsIn(largeItems(store, itemsOf(store, entry)))) candidates.add(digest)
+    for (const digest of blobsOfItems(itemsOf(store, entry), store)) candidates.add(digest)
   }
   const root = path.join(store.folder, 'artifacts')
+  let freed = 0
   // The entry first: nobody sees one whose bytes are going, and who commits it anew meanwhile is spared like any other.
   for (const entry of entries) {
     const dir = store.dirOf(entry.key)
     io.remove(path.join(dir, 'entry.json'))
-    removeItems(itemsOf(store, entry))
+    freed += removeItems(itemsOf(store, entry))
     store.itemSpace(entry.key).refresh()
     for (const name of besideEntry) io.remove(path.join(dir, name))
     removeViews(store.folder, dir, entry, (artifact) => files.get(artifact) ?? [])
     for (let at = dir; at.startsWith(root + path.sep) && removeIfEmpty(at); at = path.dirname(at));
   }
-  return sweep(store, candidates, new Set())
+  return freed + (await sweep(store, candidates, new Set()))
 }
 
 /** What curio itself writes beside an entry, about the same computation. */
 const besideEntry = ['error.json', 'config.yaml', 'uid.yaml', 'full-uid.yaml', 'job']
 
-function itemsOf(store: EntryStore, entry: Entry): string {
+/** The folder of an entry's items, whether there are any or not. */
+export function itemsOf(store: EntryStore, entry: Entry): string {
   return path.join(store.dirOf(entry.key), 'items')
 }
 
-/** Removes segments and their indexes; processes that have them open see that they are gone, and begin new ones. */
-function removeItems(dir: string): void {
-  if (!fs.lstatSync(dir, { throwIfNoEntry: false })?.isDirectory()) return
-  for (const name of fs.readdirSync(dir)) if (/\.(seg|idx)$/.test(name)) io.remove(path.join(dir, name))
+/** Removes segments and their indexes; processes that have them open see that they are gone, and begin new ones. Returns their bytes. */
+function removeItems(dir: string): number {
+  const bytes = segmentBytes(dir)
+  for (const file of segmentFiles(dir)) io.remove(file)
   removeIfEmpty(dir)
+  return bytes
+}
+
+/** The bytes of the segments in a folder of items, and of their indexes. */
+export function segmentBytes(dir: string): number {
+  return segmentFiles(dir).reduce((sum, file) => sum + (io.sizeOf(file) ?? 0), 0)
+}
+
+function segmentFiles(dir: string): string[] {
+  if (!fs.lstatSync(dir, { throwIfNoEntry: false })?.isDirectory()) return []
+  return fs.readdirSync(dir).flatMap((name) => (/\.(seg|idx)$/.test(name) ? [path.join(dir, name)] : []))
 }
 
 /** Refuses a folder that a link on the way puts elsewhere: what is removed lies in this store. */
@@ -110,7 +136,7 @@ function dirsOf(store: EntryStore, entries: readonly Entry[]): ReadonlySet<strin
   return new Set(entries.map((entry) => store.dirOf(entry.key)))
 }
 
-/** Takes out of `candidates` what an entry in another folder refers to; with `since`, of entries that are not older. */
+/** Takes out of `candidates` what an entry, or items, in another folder refer to; with `since`, of entries that are not older. */
 async function spareNeeded(
   store: EntryStore,
   candidates: Set<Digest>,
@@ -124,23 +150,8 @@ async function spareNeeded(
   }
   for await (const dir of store.itemDirs()) {
     if (candidates.size === 0) return
-    for (const digest of digestsIn(largeItems(store, dir))) candidates.delete(digest)
-  }
-}
-
-/** What the items in a folder say of their large values, as text. */
-function* largeItems(store: EntryStore, dir: string): Generator<string> {
-  const space = new ItemSpace(dir, store)
-  try {
-    for (const { payload } of space.records('blob')) yield Buffer.from(payload).toString('latin1')
-  } finally {
-    space.close()
-  }
-}
-
-function* digestsIn(texts: Iterable<string>): Generator<Digest> {
-  for (const text of texts) {
-    for (const [name] of text.matchAll(/[0-9a-f]{64}/g)) if (isDigest(name)) yield name
+    if (except.has(dir)) continue
+    for (const digest of blobsOfItems(dir, store)) candidates.delete(digest)
   }
 }
 
@@ -153,7 +164,7 @@ async function referencesOf(store: EntryStore, dir: string): Promise<readonly Di
   const found = store.readRawAt(dir)
   if (found === undefined) return []
   if (found.state === 'entry') return store.blobsOf(found.entry)
-  return [...digestsIn([Buffer.from(found.bytes ?? []).toString('latin1')])]
+  return [...digestsIn(Buffer.from(found.bytes ?? []))]
 }
 
 /** The file system's own clock, in ms: on a network one it may differ from ours by hours. Undefined where it cannot be asked. */

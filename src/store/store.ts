@@ -299,9 +299,13 @@ export class EntryStore {
     })
   }
 
-  /** The blobs that these entries need and no other does: what evicting them would free. Reads every entry. */
-  onlyNeededBy(entries: readonly Entry[]): Promise<ReadonlySet<Digest>> {
-    return onlyNeededBy(this, entries)
+  /**
+   * The blobs that these entries need and no other does: what evicting them would free. Reads every entry.
+   *
+   * @param withItems what forgetting them would free: those that only their large items need, too.
+   */
+  onlyNeededBy(entries: readonly Entry[], withItems = false): Promise<ReadonlySet<Digest>> {
+    return onlyNeededBy(this, entries, withItems)
   }
 
   /** Every blob an entry needs, the list of a long list of files included. */

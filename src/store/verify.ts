@@ -1,11 +1,11 @@
 import * as path from 'node:path'
 import { CurioError } from '../errors.js'
 import { byCodeUnit } from '../identity/canonical.js'
-import { type Digest, isDigest } from '../identity/digest.js'
+import type { Digest } from '../identity/digest.js'
 import { type Artifact, artifactDigest, type Entry } from './entry.js'
 import { StoreEvents } from './events.js'
 import { stampOf } from './hashing.js'
-import { ItemSpace } from './items/space.js'
+import { blobsOfItems } from './item-blobs.js'
 import type { EntryStore } from './store.js'
 import { temporaries } from './temporaries.js'
 
@@ -135,21 +135,9 @@ export async function verify(store: EntryStore, options: VerifyOptions = {}): Pr
 /** Reads every item of a folder: what is damaged of them, and which blobs the large ones need. */
 function itemsIn(store: EntryStore, dir: string): { readonly blobs: Set<Digest>; readonly problems: Problem[] } {
   const events = new StoreEvents(store.folder)
-  const space = new ItemSpace(dir, { modes: store.modes, events })
-  const blobs = new Set<Digest>()
-  try {
-    for (const { kind, payload } of space.records()) {
-      if (kind !== 'blob') continue
-      for (const [name] of Buffer.from(payload)
-        .toString('latin1')
-        .matchAll(/[0-9a-f]{64}/g))
-        if (isDigest(name)) blobs.add(name)
-    }
-  } finally {
-    space.close()
-  }
+  const blobs = new Set(blobsOfItems(dir, { modes: store.modes, events }, true))
   const count = events.counts['item-damaged'] ?? 0
-  const detail = `${count} ${count === 1 ? 'item is' : 'items are'} damaged: they are computed again when they are asked for`
+  const detail = `damaged in ${count} ${count === 1 ? 'place' : 'places'}: what lay there is computed again when it is asked for`
   return { blobs, problems: count === 0 ? [] : [{ kind: 'item-damaged', where: dir, detail, repaired: false }] }
 }
 

@@ -1,9 +1,10 @@
 import * as fs from 'node:fs'
 import * as path from 'node:path'
 import { Store } from 'curio'
-import { expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { Squarer } from '../execution/fixtures/local.js'
 import { tempDir } from '../experiment/helpers.js'
+import { Place } from './helpers.js'
 
 const results = async (folder: string): Promise<{ key: string; segments: string[] }> => {
   const store = await Store.open(folder)
@@ -40,6 +41,37 @@ it('verify names the folder of damaged items', async () => {
   fs.writeFileSync(file, bytes)
   const { problems } = await store.verify()
   expect(problems).toMatchObject([
-    { kind: 'item-damaged', where: path.dirname(file), detail: expect.stringMatching(/^1 item is damaged/) },
+    { kind: 'item-damaged', where: path.dirname(file), detail: expect.stringMatching(/^damaged in 1 place: /) },
   ])
+})
+
+describe('damage in a sealed segment', () => {
+  const sealed = async (): Promise<{ place: Place; file: string }> => {
+    const place = new Place()
+    const squarer = new Squarer({ infra: { folder: place.folder } })
+    for await (const _ of squarer.process([1, 2, 3]));
+    await (await Store.open(place.folder)).close()
+    const { segments } = await results(place.folder)
+    expect(segments.map((name) => path.extname(name)).sort()).toEqual(['.idx', '.seg'])
+    expect((await place.curio('verify')).code).toBe(0)
+    const file = segments.find((name) => name.endsWith('.seg'))!
+    fs.chmodSync(file, 0o644)
+    return { place, file }
+  }
+  const found = [1, expect.stringMatching(/1 folder with damaged items\n.*items: damaged in 1 place: /)]
+  // The first bytes, and of the first record its checksum, its header, its payload and its key.
+  it.each([0, 12, 16, 16 + 20, 16 + 56, 16 + 57])('is found by curio verify at byte %i', async (at) => {
+    const { place, file } = await sealed()
+    const bytes = fs.readFileSync(file)
+    bytes[at]! ^= 1
+    fs.writeFileSync(file, bytes)
+    const { code, out } = await place.curio('verify')
+    expect([code, out]).toEqual(found)
+  })
+  it.each([8, 30, 64, 100, 208, 100_000])('is found by curio verify where its last %i bytes are gone', async (cut) => {
+    const { place, file } = await sealed()
+    fs.truncateSync(file, Math.max(0, fs.statSync(file).size - cut))
+    const { code, out } = await place.curio('verify')
+    expect([code, out]).toEqual(found)
+  })
 })

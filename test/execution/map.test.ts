@@ -190,6 +190,25 @@ describe('items (rows 21, 50 to 54, 57)', () => {
     expect(all.map(({ value }) => value as unknown)).toEqual([...range(12).map((x) => x ** 2), undefined])
   })
 
+  it('34: asking makes nothing, whatever is asked', async () => {
+    const { infra } = new Square({ infra: { folder } })
+    const dir = await infra.uidFolder()
+    for await (const _ of infra.iterCached()) throw new Error('there is none')
+    expect(fs.existsSync(folder)).toBe(false)
+    await toArray(new Square({ infra: { folder } }).process([1]))
+    expect(fs.existsSync(path.join(dir, 'entry.json'))).toBe(true)
+  })
+
+  it('81: what is deleted while it is computed is stored when it is done', async () => {
+    const xp = new Counted({ notes: path.join(path.dirname(folder), 'notes'), ms: 100, infra: { folder } })
+    const dict = await xp.infra.cacheDict()
+    const running = toArray(xp.process([1]))
+    await vi.waitFor(() => expect(fs.existsSync(xp.notes)).toBe(true))
+    expect(await dict.delete('1')).toBe(false)
+    expect(await running).toEqual([2])
+    expect([await dict.get('1'), await toArray(xp.process([1]))]).toEqual([2, [2]])
+  })
+
   it('two configurations keep apart', async () => {
     await toArray(new Square({ coeff: 1, infra: { folder } }).process([2]))
     expect(await toArray(new Square({ coeff: 3, infra: { folder } }).process([2]))).toEqual([12])

@@ -2,7 +2,7 @@ import * as fs from 'node:fs'
 import { Chain, toArray } from 'curio'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { failure, listing } from '../experiment/helpers.js'
-import { hidden, Nested, Rough, Squarer, Sums, Tally, Waiting, Where } from './fixtures/work.js'
+import { Dies, hidden, Nested, Rough, Squarer, Sums, Tally, Waiting, Where } from './fixtures/work.js'
 import { computedIn, place, until } from './helpers.js'
 
 const clusters = ['threadpool', 'processpool'] as const
@@ -127,6 +127,26 @@ describe.each(clusters)('a %s', (cluster) => {
     expect(computed()).toEqual(['b', 'c', 'exit 3', 'exit 3'])
     // Those that are done are there; nobody holds the one that is not.
     expect(await toArray(new Rough({ notes, infra: { folder } }).process(['b', 'c']))).toEqual(['B', 'C'])
+  })
+  it('names the items that were not done when a worker died: the first of them, and how many', async () => {
+    const { notes, folder } = place()
+    vi.spyOn(process.stderr, 'write').mockReturnValue(true)
+    const infra = { folder, cluster, maxWorkers: 2, maxJobs: 1 }
+    const few = await failure(toArray(new Rough({ notes, infra }).process(['sleep 20 a', 'exit 3', 'c'])))
+    expect(few.message).toMatch(/tried again; not done: exit 3, c\n/)
+    const many = await failure(toArray(new Rough({ notes, infra }).process(['exit 4', ...range(20).map(String)])))
+    expect(many.message).toMatch(/; not done: exit 4, 100, .*, 108, … \(21\)\n/)
+    const step = new Dies({ infra: { folder, backend: cluster } })
+    expect((await failure(step.run({ id: 5 }))).message).toContain('; not done: {"id":5}\n')
+  })
+  it('throws how a worker died, and not the error of the time before, where items are tried again', async () => {
+    const { notes, folder } = place()
+    const go = (mode: 'cached' | 'retry' = 'cached') =>
+      toArray(new Rough({ notes, infra: { folder, cluster, mode } }).process(['fail-then-exit']))
+    const before = { code: 'ERR_CACHED', facts: { message: 'the first time' } }
+    expect(await failure(go())).toMatchObject(before)
+    expect(await failure(go('retry'))).toMatchObject({ code: 'ERR_JOB', details: { exitCode: 9 } })
+    expect(await failure(go())).toMatchObject(before)
   })
   it('names an error that nobody caught, which ends the worker', async () => {
     const { notes, folder } = place()

@@ -120,8 +120,15 @@ describe('results of steps', () => {
 
   it('34: before the first result no folder is made by asking', async () => {
     const folder = newFolder()
+    for (const mode of ['cached', 'read-only'] as const) {
+      const step = new Add({ infra: { ...cached(folder), mode } })
+      expect([await step.hasCache(1), await step.lookup(1).status()]).toEqual([false, 'not submitted'])
+      await expect(step.lookup(1).result()).rejects.toThrow(/cannot find a result/)
+      await step.clearCache(1)
+      expect(await step.lookup(1).folder()).toBe(await step.infra.uidFolder())
+      expect(fs.existsSync(folder)).toBe(false)
+    }
     const step = new Add({ infra: { ...cached(folder), mode: 'read-only' } })
-    expect([await step.hasCache(1), await step.lookup(1).status()]).toEqual([false, 'not submitted'])
     await expect(step.run(1)).rejects.toThrow(/read-only/)
     expect(fs.existsSync(folder)).toBe(false)
     expect(ran).toEqual([])
@@ -192,6 +199,41 @@ describe('results of steps', () => {
     expect(await memory.run(1)).toBe(2)
     expect([await memory.hasCache(1), await memory.hasCache(2)]).toEqual([true, false])
     expect(ran).toEqual(['add 1', 'add 1'])
+  })
+
+  it('40: each step of a class with results of its own is made again, once; those of chains are not taken for its own', async () => {
+    const folder = newFolder()
+    const infra = { ...cached(folder), maxJobs: 7 }
+    const found = async (step: Mult): Promise<number[]> => {
+      const all: Mult[] = []
+      for await (const one of step.infra.iterCached<Mult>()) all.push(one)
+      expect(all.every((one) => one instanceof Mult && one.infra.folder === folder)).toBe(true)
+      const before = ran.length
+      for (const one of all) expect(await one.run(10)).toBe(10 * one.coeff)
+      expect(ran.length).toBe(before)
+      return all.map(({ coeff }) => coeff).sort()
+    }
+    const asking = new Mult({ infra })
+    expect(await found(asking)).toEqual([])
+    expect(fs.existsSync(folder)).toBe(false)
+    for (const coeff of [2, 3]) await new Mult({ coeff, infra }).run(10)
+    await new Mult({ coeff: 4, infra: { ...infra, version: '2' } }).run(10)
+    await new Mult({ coeff: 6, infra }).run(10)
+    await new Mult({ coeff: 6, infra }).clearCache(10)
+    for (const coeff of [3, 5]) await new Chain({ steps: [new Add(), new Mult({ coeff })], infra }).run(10)
+    expect(await found(asking)).toEqual([2, 3])
+    const { steps } = new Chain({ steps: [new Mult({ infra: { maxJobs: 7 } }), new Add()], infra }) as unknown as {
+      steps: [Mult]
+    }
+    expect(await found(steps[0])).toEqual([2, 3])
+  })
+
+  it('40: chains cannot be made again from their results, and say so', async () => {
+    const chain = new Chain({ steps: [new Add(), new Mult()], infra: cached(newFolder()) })
+    await chain.run(1)
+    const error = await errorOf(chain.infra.iterCached().next())
+    expect(error.message).toMatch(/a chain cannot be made again from its results.*\n.*toYaml\(chain\)/)
+    expect(CurioError.is(error, 'ERR_DECLARATION')).toBe(true)
   })
 
   it('50, 51, 53: come in the order of the values, each computed once', async () => {
@@ -302,6 +344,20 @@ describe('coordination', () => {
     failing.mockRestore()
     expect(await step.run(1)).toBe(2)
     expect(ran).toEqual(['add 13', 'add 1'])
+  })
+
+  it('81: what is cleared while it is computed is stored when it is done', async () => {
+    const folder = newFolder()
+    const step = new Slow({ ms: 100, infra: { ...cached(folder), keepInRam: true } })
+    const running = step.run(1)
+    await vi.waitFor(() => expect(ran).toEqual(['slow 1']))
+    await step.clearCache(1)
+    expect(await step.lookup(1).status()).toBe('running')
+    expect(await running).toBe(1)
+    expect([await step.hasCache(1), await step.run(1)]).toEqual([true, 1])
+    await step.clearCache(1)
+    expect(await step.hasCache(1)).toBe(false)
+    expect(ran).toEqual(['slow 1'])
   })
 
   it('W6, W8: two calls at one time compute a value once', async () => {

@@ -179,11 +179,13 @@ describe('results of tasks (rows 33 to 39)', () => {
   it('34: nothing is there before the first call, whatever is asked; after it the files are', async () => {
     const xp = new Sum({ x: 1, infra: { folder } })
     expect(await xp.infra.status()).toBe('not submitted')
+    const dir = await xp.infra.uidFolder()
     await xp.infra.clearJob()
     for await (const _ of xp.infra.iterCached()) throw new Error('there is none')
     expect(fs.existsSync(folder)).toBe(false)
     await xp.run()
-    expect(fs.readdirSync(await xp.infra.uidFolder()).sort()).toEqual([
+    expect(await xp.infra.uidFolder()).toBe(dir)
+    expect(fs.readdirSync(dir).sort()).toEqual([
       'config.yaml',
       'entry.json',
       'full-uid.yaml',
@@ -284,6 +286,23 @@ describe('results of tasks (rows 33 to 39)', () => {
     killed.kill('SIGKILL')
     await killed.ended
     expect(await new Slow({ ms: 60_000, infra: { folder } }).infra.status()).toBe('not submitted')
+  })
+
+  it('81: what is cleared while it is computed is stored when it is done, but for a job, which is cancelled', async () => {
+    const started = async (): Promise<void> => vi.waitFor(() => expect(ran).toHaveLength(1))
+    const xp = new Slow({ ms: 100, infra: { folder } })
+    const running = xp.run()
+    await started()
+    await xp.infra.clearJob()
+    expect(await running).toBe(true)
+    expect(await xp.infra.status()).toBe('completed')
+    await xp.infra.clearJob()
+    ran.length = 0
+    const job = xp.infra.job()
+    await started()
+    await xp.infra.clearJob()
+    expect((await failure(job.result())).name).toBe('AbortError')
+    expect(await xp.infra.status()).toBe('not submitted')
   })
 
   it('W9: status reads no value', async () => {

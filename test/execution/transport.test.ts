@@ -1,17 +1,19 @@
 /** What travels to a worker: how much it is, what it may be, and that it comes to the same computation. */
 import * as fs from 'node:fs'
 import * as path from 'node:path'
-import { Store, toArray } from 'curio'
+import { type CurrentJob, Store, toArray } from 'curio'
 import { describe, expect, it, vi } from 'vitest'
 import type { Assignment } from '../../src/execution/assignment.js'
 import { runJob, writeJob } from '../../src/execution/backends/job-folder.js'
 import { perform } from '../../src/execution/perform.js'
 import { pack, travelling, unpack } from '../../src/execution/travel.js'
 import { failure } from '../experiment/helpers.js'
-import { Point, Points, Squarer, Typed, Where } from './fixtures/work.js'
+import { runChild, startChild } from '../helpers/child.js'
+import { Leaves, Point, Points, Squarer, Typed, Waiting, Where } from './fixtures/work.js'
 import { place } from './helpers.js'
 
 const job = { id: 'test' }
+const program = new URL('./fixtures/program.ts', import.meta.url)
 
 /** What a task would send. */
 async function assigned(folder: string): Promise<Assignment> {
@@ -106,7 +108,78 @@ describe('what travels', () => {
   })
 })
 
+describe('a job whose process died', () => {
+  const leaves = (notes: string, folder: string, cluster = 'local') => new Leaves({ notes, infra: { folder, cluster } })
+  const elsewhere = (notes: string, folder: string) => runChild(program, ['status', 'local', folder, notes])
+
+  it('38: has failed, for who started it, another object and another process, until it is cleared or done', async () => {
+    const { folder, notes } = place()
+    const xp = leaves(notes, folder)
+    const job = xp.infra.job()
+    expect((await failure(job.result())).message).toContain('exit code 5')
+    expect([await xp.infra.status(), await leaves(notes, folder).infra.status()]).toEqual(['failed', 'failed'])
+    expect(await elsewhere(notes, folder)).toEqual(['failed'])
+    await xp.infra.clearJob()
+    expect(await xp.infra.status()).toBe('not submitted')
+    expect(await elsewhere(notes, folder)).toEqual(['not submitted'])
+    await failure(leaves(notes, folder).run())
+    expect(await xp.infra.status()).toBe('failed')
+    fs.writeFileSync(path.join(notes, 'stay'), '')
+    expect(await leaves(notes, folder).run()).toBe('stayed')
+    expect(await xp.infra.status()).toBe('completed')
+    await xp.infra.clearJob()
+    expect(await xp.infra.status()).toBe('not submitted')
+  })
+  it('38: of a pool has failed for who asked for it as a job; nothing says so elsewhere', async () => {
+    const { folder, notes } = place()
+    vi.spyOn(process.stderr, 'write').mockReturnValue(true)
+    const xp = leaves(notes, folder, 'processpool')
+    await failure(xp.infra.job().result())
+    vi.restoreAllMocks()
+    expect([await xp.infra.status(), await leaves(notes, folder).infra.status()]).toEqual(['failed', 'not submitted'])
+  })
+  it('38: with its program has failed too; before, it runs', async () => {
+    const { folder, notes, computed } = place()
+    const one = startChild(program, ['wait', 'local', folder, notes])
+    const status = () => new Waiting({ notes, infra: { folder, cluster: 'local' } }).infra.status()
+    while (!fs.existsSync(path.join(folder, 'jobs'))) await new Promise((resolve) => setTimeout(resolve, 2))
+    while (fs.readdirSync(path.join(folder, 'jobs')).length === 0)
+      await new Promise((resolve) => setTimeout(resolve, 2))
+    while (!computed().includes('hang')) {
+      expect(await status()).toBe('running')
+      await new Promise((resolve) => setTimeout(resolve, 10))
+    }
+    one.kill('SIGKILL')
+    await one.ended
+    await vi.waitFor(async () => expect(await status()).toBe('failed'), 5000)
+  })
+})
+
 describe('a job', () => {
+  it('has its folder and what it wrote; other clusters have none', async () => {
+    const { folder, notes } = place()
+    const { infra } = new Where({ say: 'hi', infra: { folder, cluster: 'local' } })
+    expect(await infra.job().paths()).toBe(undefined)
+    const { job: mine } = (await infra.job().result()) as { job: CurrentJob }
+    expect(await infra.job().paths()).toEqual({
+      folder: path.join(fs.realpathSync(folder), 'jobs', mine.id),
+      stdout: mine.stdout,
+      stderr: mine.stderr,
+    })
+    expect([await infra.job().stdout(), await infra.job().stderr()]).toEqual(['out hi\n', 'err hi\n'])
+    // Asked for again, by another object, it is that job that computed it.
+    const again = new Where({ say: 'hi', infra: { folder, cluster: 'local' } }).infra.job()
+    expect(await again.stdout()).toBe('out hi\n')
+    const failed = new Leaves({ notes, infra: { folder, cluster: 'local' } }).infra.job()
+    await failed.wait()
+    expect(await failed.stderr()).toBe('about to leave\n')
+    const inline = new Where({ say: 'hi', infra: { folder } }).infra.job()
+    expect([await inline.paths(), await inline.stdout(), await inline.stderr()]).toEqual([
+      undefined,
+      undefined,
+      undefined,
+    ])
+  })
   it('is told in the code that runs in it, with its logs; and a link beside the result leads to it', async () => {
     const { folder } = place()
     const xp = new Where({ say: 'hi', infra: { folder, cluster: 'local' } })

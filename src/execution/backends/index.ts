@@ -30,6 +30,11 @@ export function isPool(cluster: Cluster): boolean {
   return cluster === 'threadpool' || cluster === 'processpool'
 }
 
+/** Whether each of its jobs has a folder. */
+export function hasFolders(cluster: Cluster): boolean {
+  return cluster === 'local' || cluster === 'auto'
+}
+
 export async function* runOn(
   cluster: Cluster,
   assignments: readonly Assignment[],

@@ -5,8 +5,9 @@ import * as path from 'node:path'
 import { CurioError } from '../../errors.js'
 import { type Digest, sha256 } from '../../identity/digest.js'
 import * as io from '../../store/io.js'
-import { hostName } from '../../store/process.js'
+import { aliveness, bootToken, hostName, ownPid, ownStartTime } from '../../store/process.js'
 import type { Outcome } from '../assignment.js'
+import type { JobPaths } from '../job.js'
 import { failed, perform, type Worker } from '../perform.js'
 
 const names = { payload: 'payload.msgpack', state: 'state.json', stdout: 'stdout.log', stderr: 'stderr.log' }
@@ -18,8 +19,11 @@ export interface JobState {
   /** What it computes: a key. */
   readonly where: string
   readonly state: 'submitted' | 'running' | 'completed' | 'failed'
-  readonly host?: string
-  readonly pid?: number
+  /** Of whose death it dies: who submitted it, and then its own process. */
+  readonly host: string
+  readonly boot: string
+  readonly pid: number
+  readonly start?: string | undefined
   /** ISO 8601. */
   readonly submitted: string
   readonly started?: string
@@ -53,7 +57,7 @@ export function writeJob(jobs: string, where: string, bytes: Uint8Array, logs?: 
   fs.mkdirSync(logDir, { recursive: true, mode: 0o700 })
   const [stdout, stderr] = [path.join(logDir, names.stdout), path.join(logDir, names.stderr)]
   fs.writeFileSync(path.join(dir, names.payload), bytes, { mode: 0o600, flag: 'wx' })
-  writeState(dir, { version: 1, id, where, state: 'submitted', submitted: now, stdout, stderr })
+  writeState(dir, { version: 1, id, where, state: 'submitted', ...thisProcess(), submitted: now, stdout, stderr })
   return { id, dir, digest: sha256(bytes), stdout, stderr }
 }
 
@@ -64,6 +68,39 @@ export function readState(dir: string): JobState | undefined {
     if (io.errnoOf(error) === undefined && !(error instanceof SyntaxError)) throw error
     return undefined
   }
+}
+
+const linkName = 'job'
+
+/** A link to a job beside its results. */
+export function linkJob(dir: string, job: string): void {
+  const temp = path.join(dir, io.tempName())
+  fs.symlinkSync(path.relative(dir, job), temp)
+  fs.renameSync(temp, path.join(dir, linkName))
+}
+
+/** The job that worked last at what is in a key's folder; undefined where there was none. */
+export function lastJob(dir: string): JobPaths | undefined {
+  const link = path.join(dir, linkName)
+  const state = readState(link)
+  return state && { folder: fs.realpathSync(link), stdout: state.stdout, stderr: state.stderr }
+}
+
+/** How far that one is, for what has no result; undefined where there was none, or nobody can say. */
+export function lastStatus(dir: string): 'running' | 'failed' | undefined {
+  const state = readState(path.join(dir, linkName))
+  if (state === undefined || state.state === 'completed') return undefined
+  if (state.state === 'failed') return 'failed'
+  const life = aliveness(state.host, state.boot, state.pid, state.start)
+  return life === 'unknown' ? undefined : life === 'dead' ? 'failed' : 'running'
+}
+
+export function forgetLast(dir: string): void {
+  io.remove(path.join(dir, linkName))
+}
+
+function thisProcess(): Pick<JobState, 'host' | 'boot' | 'pid' | 'start'> {
+  return { host: hostName(), boot: bootToken(), pid: ownPid(), start: ownStartTime() }
 }
 
 function writeState(dir: string, state: JobState): void {
@@ -80,8 +117,7 @@ export async function runJob(dir: string, digest: string, worker: Omit<Worker, '
   const running: JobState = {
     ...before,
     state: 'running',
-    host: hostName(),
-    pid: process.pid,
+    ...thisProcess(),
     started: new Date().toISOString(),
   }
   writeState(dir, running)

@@ -2,13 +2,14 @@
 import * as fs from 'node:fs'
 import * as path from 'node:path'
 import type { Store } from '../../artifact/store.js'
+import type { JobFacts } from '../../errors.js'
 import * as io from '../../store/io.js'
-import type { Assignment, JobFacts, Outcome } from '../assignment.js'
+import type { Assignment, Outcome } from '../assignment.js'
 import type { InfraOptions } from '../options.js'
 import { pack } from '../travel.js'
 import { Gate } from './gate.js'
 import { type Backend, workersOf } from './index.js'
-import { type JobFolder, readState, writeJob } from './job-folder.js'
+import { type JobFolder, linkJob, readState, writeJob } from './job-folder.js'
 import { lanes } from './lanes.js'
 import { type Death, deathText, lastLines, startProcess } from './port.js'
 
@@ -104,9 +105,7 @@ function tailOf(file: string): string {
 function showIn(dir: string, { dir: job }: JobFolder): void {
   try {
     fs.mkdirSync(dir, { recursive: true })
-    const temp = path.join(dir, io.tempName())
-    fs.symlinkSync(path.relative(dir, job), temp)
-    fs.renameSync(temp, path.join(dir, 'job'))
+    linkJob(dir, job)
   } catch (error) {
     // Best effort, as all views are.
     if (io.errnoOf(error) === undefined) throw error

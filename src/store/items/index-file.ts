@@ -61,15 +61,20 @@ export function indexBytes(rows: IndexRows, length: number, digest: Uint8Array):
   return bytes
 }
 
-/** Reads an index; undefined when there is none for exactly this segment, or it is not good: then the segment is scanned. */
-export function readIndex(file: string, segmentBytes: number): IndexRows | undefined {
+/**
+ * Reads an index; undefined when there is none for exactly this segment, or it is not good: then the segment is scanned. `'cut'`: the
+ * segment was longer when it was sealed.
+ */
+export function readIndex(file: string, segmentBytes: number): IndexRows | 'cut' | undefined {
   const bytes = withRoom(() => io.readSmall(file, headBytes + maxRows * bytesPerRow + trailerBytes))
   if (!canIndex || !(bytes instanceof Uint8Array) || bytes.byteLength < headBytes + trailerBytes) return undefined
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   if (!buffer.subarray(0, 8).equals(magic) || buffer.readUInt32LE(8) !== version) return undefined
   const count = buffer.readUInt32LE(12)
   const end = headBytes + count * bytesPerRow
-  if (buffer.byteLength !== end + trailerBytes || buffer.readDoubleLE(16) !== segmentBytes) return undefined
+  const sealedBytes = buffer.readDoubleLE(16)
+  if (buffer.byteLength !== end + trailerBytes || sealedBytes < segmentBytes) return undefined
   if (!createHash('sha256').update(buffer.subarray(0, end)).digest().equals(buffer.subarray(end))) return undefined
+  if (sealedBytes > segmentBytes) return 'cut'
   return rowsOf(buffer.buffer, buffer.byteOffset + headBytes, count)
 }

@@ -136,8 +136,9 @@ export class Standing {
   #take(segment: number): void {
     const reader = this.#segments.readers[segment]!
     try {
-      const length = reader.length() ?? 0
-      if (length > reader.scanned && (reader.scanned > preamble || !this.#takeIndex(segment, length))) {
+      const length = reader.length() ?? reader.scanned
+      const isIndexed = reader.scanned === preamble && reader.isSealed && this.#takeIndex(segment, length)
+      if (!isIndexed && length > reader.scanned) {
         const take = (bytes: Buffer, at: number, place: number): void => {
           const rank = { generation: generationAt(bytes, at), time: timeAt(bytes, at) }
           const slot = { segment, at: place, ...rank, kind: codeAt(bytes, at) }
@@ -156,8 +157,9 @@ export class Standing {
 
   #takeIndex(segment: number, length: number): boolean {
     const reader = this.#segments.readers[segment]!
-    const rows = reader.isSealed && reader.isReadable ? readIndex(indexOf(reader.file), length) : undefined
-    if (rows === undefined) return false
+    const rows = readIndex(indexOf(reader.file), length)
+    if (rows === 'cut') this.#noteDamage(reader.file, length)
+    if (rows === undefined || rows === 'cut' || !reader.isReadable) return false
     this.#table.reserve(rows.count)
     for (let i = 0; i < rows.count; i++) {
       const place = rows.place[i]! * 8

@@ -83,12 +83,9 @@ export function headerEnd(start: Uint8Array): number {
 
 /** Reads a header. `start` holds at least its bytes; `fileSize` is the length of the whole file, which must be exactly right. */
 export function readHeader(start: Uint8Array, fileSize: number): Header {
-  const offset = headerEnd(start)
-  if (offset > start.length) throw new TensorProblem('its header is cut off')
-  const from = start[6] === 1 ? 10 : preludeSize
-  const text = Buffer.from(start.buffer, start.byteOffset + from, offset - from).toString('latin1')
-  if (last?.text !== text) last = { text, fields: parsed(text) }
+  if (last === undefined || !beginsWith(start, last.start)) last = freshHeader(start)
   const { dtype, bigEndian, fortranOrder } = last.fields
+  const offset = last.start.length
   const shape = [...last.fields.shape]
   const size = sizeOf(shape)
   const bytes = size * itemSize[dtype]
@@ -103,12 +100,22 @@ export function readHeader(start: Uint8Array, fileSize: number): Header {
 
 type Fields = Pick<Header, 'dtype' | 'bigEndian' | 'fortranOrder' | 'shape'>
 
-/** Of many small tensors most have the same header. */
-let last: { readonly text: string; readonly fields: Fields } | undefined
+/** Of many small tensors most have the same header: all bytes before the elements, and what they say. */
+let last: { readonly start: Uint8Array; readonly fields: Fields } | undefined
 
-function parsed(text: string): Fields {
+function freshHeader(start: Uint8Array): NonNullable<typeof last> {
+  const offset = headerEnd(start)
+  if (offset > start.length) throw new TensorProblem('its header is cut off')
+  const from = start[6] === 1 ? 10 : preludeSize
+  const text = Buffer.from(start.buffer, start.byteOffset + from, offset - from).toString('latin1')
   const { descr, fortranOrder, shape } = new Parser(text).dict()
-  return { ...dtypeOf(descr), fortranOrder, shape }
+  return { start: Uint8Array.from(start.subarray(0, offset)), fields: { ...dtypeOf(descr), fortranOrder, shape } }
+}
+
+function beginsWith(bytes: Uint8Array, start: Uint8Array): boolean {
+  if (bytes.length < start.length) return false
+  for (let i = 0; i < start.length; i++) if (bytes[i] !== start[i]) return false
+  return true
 }
 
 function dtypeOf(descr: string): { dtype: DType; bigEndian: boolean } {

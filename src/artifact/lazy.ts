@@ -9,7 +9,7 @@ import { FolderBlobs } from '../store/folder-blobs.js'
 import { MemoryBlobs } from '../store/memory-blobs.js'
 import type { EntryStore } from '../store/store.js'
 import { leadsTo, sidecar, viewName } from '../store/views.js'
-import type { Cacheable } from './cacheable.js'
+import { type Cacheable, isCodec } from './cacheable.js'
 import { cacherByName } from './registry.js'
 import { scratch } from './scratch.js'
 import { filesOf, layOut, type Packed, type Part, stillValid, unpack, unpackPart } from './unpack.js'
@@ -131,7 +131,8 @@ export class ArtifactHandle<T> implements Lazy<T> {
   async load(signal?: AbortSignal): Promise<T> {
     return this.#withBytes(async () => {
       const cacher = this.#cacher ?? (await cacherByName(this.cacher))
-      return (await unpack(this.#packed, cacher, this.metadata, signal)) as T
+      // A codec never asks what is known, and a sidecar takes longer to make than a small value to read.
+      return (await unpack(this.#packed, cacher, isCodec(cacher) ? {} : this.metadata, signal)) as T
     })
   }
 
@@ -175,7 +176,7 @@ export class ArtifactHandle<T> implements Lazy<T> {
 
   /** Whether what it stands for outside the store, if anything, is still what it was. */
   async stillValid(): Promise<boolean> {
-    return this.#cacher === undefined || stillValid(this.#packed, this.#cacher, this.metadata)
+    return this.#cacher?.checksOnHit !== true || stillValid(this.#packed, this.#cacher, this.metadata)
   }
 
   /** Makes sure that its bytes are there and good, and computes them again if they are not: after this `path` works. */

@@ -12,7 +12,7 @@ import { chooseCacher } from './choose.js'
 import { ArtifactHandle, type Recover } from './lazy.js'
 import { pack, packFolder } from './pack.js'
 import type { Store } from './store.js'
-import { type Packed, stillValid, unpack } from './unpack.js'
+import { type Packed, unpack } from './unpack.js'
 
 /** Cache policy, as exca has it: `force` computes again, `read-only` never computes. */
 export type Mode = 'cached' | 'force' | 'read-only'
@@ -99,8 +99,7 @@ export async function obtain(store: Store, request: Request, recovering = false)
     }
     const handles = handlesOf(store, found.entry, request)
     for (const handle of handles.values()) {
-      const cacher = request.outputs.get(handle.name)
-      if (cacher !== undefined && !(await stillValid(handle.packed, cacher, handle.metadata))) {
+      if (!(await handle.stillValid())) {
         reason = 'invalid'
         mustReplace = true
         return undefined

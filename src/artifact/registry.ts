@@ -25,6 +25,9 @@ const registered = new Map<string, CacherClass>()
 /** Those of `builtIn` that were needed: a module that is imported again asks its loader again, such as tsx. */
 const loaded = new Map<string, CacherClass>()
 
+/** One of each class is enough: each use works on a copy of it. */
+const instances = new WeakMap<CacherClass, Cacheable<unknown, unknown>>()
+
 /** Makes a cacher class of your own known by its name, so that `store.load(key)` and `curio cat` can find it. */
 export function registerCacher(Class: CacherClass<unknown, never>): void {
   const { name } = cacherIdentity(Class)
@@ -51,7 +54,12 @@ export async function cacherByName(name: string): Promise<Cacheable<unknown, unk
     loaded.set(name, Class)
   }
   if (Class === undefined) throw new UnknownCacherError(name, [...Object.keys(builtIn), ...registered.keys()].sort())
-  return cacherInstance(Class)
+  let cacher = instances.get(Class)
+  if (cacher === undefined) {
+    cacher = cacherInstance(Class)
+    instances.set(Class, cacher)
+  }
+  return cacher
 }
 
 /** Whether a cacher is one of curio's own, without options: every process has it by its name. */

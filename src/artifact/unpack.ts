@@ -107,13 +107,12 @@ function mainFile(artifact: Artifact, files: readonly ArtifactFile[]): ArtifactF
   return main
 }
 
-/** Whether the artifact is still what its cacher stands for: asks those that override `check` (a file reference whose file is gone). */
+/** Whether the artifact is still what its cacher stands for: for those with `checksOnHit` (a file reference whose file is gone). */
 export async function stillValid(
   packed: Packed,
   cacher: Cacheable<unknown, unknown>,
   about: Readonly<Record<string, unknown>>,
 ): Promise<boolean> {
-  if (!cacher.checksOnHit) return true
   const staging = scratch()
   try {
     await layOut(packed, await filesOf(packed), staging)

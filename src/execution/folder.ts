@@ -9,7 +9,7 @@ const opened = new Map<string, { readonly stamp: string | undefined; readonly st
 /** The store in a folder, made if need be. Opened again only when the folder was removed and made again: a look at one file tells. */
 export async function storeIn(folder: string, readOnly: boolean): Promise<Store> {
   const file = path.join(path.resolve(folder), 'curio.json')
-  const name = JSON.stringify([file, readOnly])
+  const name = `${readOnly} ${file}`
   const known = opened.get(name)
   if (known?.stamp !== undefined && known.stamp === stampOf(file)) return known.store
   const store = await Store.open({ folder, ...(readOnly ? { readOnly } : {}) })

@@ -51,7 +51,8 @@ export async function read<I, O>(work: Work<I, O>, uids: readonly string[]): Pro
   }
   if (rest.length === 0 || work.shelf === undefined) return slots
   const records = await work.shelf.look(rest.map((i) => uids[i]!))
-  for (const [n, i] of rest.entries()) {
+  for (let n = 0; n < rest.length; n++) {
+    const i = rest[n]!
     const record = records[n]
     if (record === undefined) continue
     if (record.kind === 'error') {

@@ -30,8 +30,11 @@ const base32 = 'abcdefghijklmnopqrstuvwxyz234567'
  * path segments end with.
  */
 export function tail(digest: Digest): string {
-  const bits = BigInt(`0x${digest.slice(0, 20)}`)
   let text = ''
-  for (let shift = 75n; shift >= 0n; shift -= 5n) text += base32[Number((bits >> shift) & 31n)]
+  // Five hex digits are four of base32.
+  for (let at = 0; at < 20; at += 5) {
+    const bits = Number.parseInt(digest.slice(at, at + 5), 16)
+    for (let shift = 15; shift >= 0; shift -= 5) text += base32[(bits >> shift) & 31]
+  }
   return text
 }

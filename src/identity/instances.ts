@@ -84,7 +84,8 @@ export function frozenCopy(value: unknown, made: Map<object, object> = new Map()
   ) as Record<string, unknown>
   made.set(value, copy)
   for (const key of Object.keys(copy)) {
-    Object.defineProperty(copy, key, { value: frozenCopy(copy[key], made), enumerable: true })
+    const member = copy[key]
+    if (member !== null && typeof member === 'object') copy[key] = frozenCopy(member, made)
   }
   ours.add(copy)
   return Object.freeze(copy)

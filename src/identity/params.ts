@@ -299,8 +299,10 @@ async function defaultText(schema: z.ZodType, path: string, out: Walk): Promise<
 }
 
 async function freshDefault(schema: z.ZodType, path: string, out: Walk): Promise<string | undefined> {
-  const [first, second] = [schema.safeParse(undefined), schema.safeParse(undefined)]
-  if (!first.success || !second.success) return undefined
+  const first = schema.safeParse(undefined)
+  if (!first.success) return undefined
+  const second = schema.safeParse(undefined)
+  if (!second.success) return undefined
   const throwaway = { ...out, files: [] }
   if (hasFile(schema, first.data)) return undefined
   const text = await textOf(schema, first.data, path, throwaway)

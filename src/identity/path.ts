@@ -37,8 +37,21 @@ export function isReservedName(text: string): boolean {
   return reserved.has(lower.split('.')[0]!) || lower.endsWith('.meta.json')
 }
 
+const maxKnown = 1000
+const known = new Map<string, string>()
+
 /** The folder of a key below the store, e.g. `artifacts/demo/seed=1`. */
 export function keyPath(key: string): string {
+  const before = known.get(key)
+  if (before !== undefined) return before
+  const path = freshPath(key)
+  // Asked for several times in each look-up, and always the same for a key.
+  if (known.size === maxKnown) known.clear()
+  if (key.length <= maxPath) known.set(key, path)
+  return path
+}
+
+function freshPath(key: string): string {
   const parts = key.split('/')
   if (!key.isWellFormed()) throw new InvalidNameError(key, 'cannot be a key: it holds half of a surrogate pair')
   const bad = parts.find((part) => part === '' || part === '.' || part === '..')

@@ -37,7 +37,7 @@ export class EntryFiles {
 
   /** Reads the entry in a key's folder; undefined when there is none. */
   read(dir: string): Read | undefined {
-    const file = path.join(dir, 'entry.json')
+    const file = `${dir}${path.sep}entry.json`
     const bytes = io.readSmall(file, maxEntryBytes)
     if (bytes === undefined) return undefined
     if (bytes instanceof Uint8Array) return { ...parseEntry(bytes), bytes }

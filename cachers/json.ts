@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type { ZodType } from 'zod'
 import { type CacherOptions, Codec, cacherIdentity, callable } from '../src/artifact/cacheable.js'
 import { jsonDifference } from '../src/artifact/json.js'
-import { CacherError, CurioError, DeclarationError } from '../src/errors.js'
+import { CacherError, CurioError, DeclarationError, type ErrorDetails } from '../src/errors.js'
 import { merged, messageOf, utf8 } from './common.js'
 
 export interface JsonOptions<Loaded = unknown, Saved = Loaded> extends CacherOptions {
@@ -17,8 +17,8 @@ export interface JsonOptions<Loaded = unknown, Saved = Loaded> extends CacherOpt
 export interface JsonCacher<Loaded = unknown, Saved = Loaded> extends Codec<Loaded, Saved> {
   /** @throws {CacherError} naming what JSON would not give back equal, or what the schema refuses. */
   encode(value: Saved): Promise<string>
-  /** @throws {CacherError} when the bytes are not JSON, hold a number that JavaScript cannot, or do not fit the schema. */
-  decode(bytes: Uint8Array): Promise<Loaded>
+  /** At once where there is no schema. @throws {CacherError} when the bytes are not JSON, hold a number that JavaScript cannot, or do not fit the schema. */
+  decode(bytes: Uint8Array): Loaded | Promise<Loaded>
 }
 
 /** Made with or without `new`, from a path, options, or both. A schema gives the types; without one they are as claimed. */
@@ -74,30 +74,32 @@ class JsonCacherClass extends Codec<unknown> {
     }
   }
 
-  override async decode(bytes: Uint8Array): Promise<unknown> {
+  override decode(bytes: Uint8Array): unknown {
     const value = this.parsed(bytes)
-    if (this.schema === undefined) return value
+    return this.schema === undefined ? value : this.checked(bytes, value)
+  }
+
+  private async checked(bytes: Uint8Array, value: unknown): Promise<unknown> {
     if (!this.isStored) return this.validated(value, 'load')
     this.refuseChange(value, await this.validated(this.parsed(bytes), 'load'), 'load')
     return value
   }
 
   private parsed(bytes: Uint8Array): unknown {
-    const { name } = cacherIdentity(this)
+    const refusal = (reason: string, more: ErrorDetails = {}): CacherError =>
+      new CacherError(cacherIdentity(this).name, 'load', `${this.label} ${reason}`, more)
     try {
       const text = utf8(bytes)?.replace(/^\uFEFF/, '')
-      if (text === undefined) throw new CacherError(name, 'load', `${this.label} is not UTF-8 text`)
+      if (text === undefined) throw refusal('is not UTF-8 text')
       const value: unknown = JSON.parse(text)
       const lost = lostNumber(text)
       if (lost !== undefined) {
-        throw new CacherError(name, 'load', `${this.label} holds ${lost}, which a JavaScript number cannot`, {
-          hint: 'write it as a string',
-        })
+        throw refusal(`holds ${lost}, which a JavaScript number cannot`, { hint: 'write it as a string' })
       }
       return value
     } catch (error) {
       if (CurioError.is(error)) throw error
-      throw new CacherError(name, 'load', `${this.label} is not JSON: ${messageOf(error)}`, { cause: error })
+      throw refusal(`is not JSON: ${messageOf(error)}`, { cause: error })
     }
   }
 

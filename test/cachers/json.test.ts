@@ -41,7 +41,7 @@ describe('JsonCacher', () => {
     [`[${'9'.repeat(400)}]`, '9'.repeat(60)],
     ['{"a\\"1e999": "1e999 \\\\", "b": 9007199254740993}', '9007199254740993'],
   ])('a number that JavaScript would change is refused when loaded: %s', async (text, number) => {
-    await expect(JsonCacher().decode(bytes(text))).rejects.toThrow(
+    await expect((async () => JsonCacher().decode(bytes(text)))()).rejects.toThrow(
       `value holds ${number}, which a JavaScript number cannot`,
     )
   })
@@ -57,9 +57,13 @@ describe('JsonCacher', () => {
   })
 
   it('what is no JSON is an error that says so', async () => {
-    await expect(JsonCacher().decode(bytes('{"a": 1'))).rejects.toThrow(/^json cannot load: value is not JSON: /)
-    await expect(JsonCacher().decode(bytes(''))).rejects.toMatchObject({ code: 'ERR_CACHER_LOAD' })
-    await expect(JsonCacher().decode(Uint8Array.of(0x22, 0xff, 0x22))).rejects.toThrow(/value is not UTF-8 text/)
+    await expect((async () => JsonCacher().decode(bytes('{"a": 1')))()).rejects.toThrow(
+      /^json cannot load: value is not JSON: /,
+    )
+    await expect((async () => JsonCacher().decode(bytes('')))()).rejects.toMatchObject({ code: 'ERR_CACHER_LOAD' })
+    await expect((async () => JsonCacher().decode(Uint8Array.of(0x22, 0xff, 0x22)))()).rejects.toThrow(
+      /value is not UTF-8 text/,
+    )
   })
 
   it('reads a file that an editor has given a byte order mark', async () => {

@@ -1,4 +1,4 @@
-import { CacherError, CurioError } from '../errors.js'
+import { CacherError, CurioError, DeclarationError } from '../errors.js'
 import type { BlobStore } from '../store/blobs.js'
 import type { Artifact } from '../store/entry.js'
 import { type ItemRecord, maxPayload } from '../store/items/record.js'
@@ -34,6 +34,14 @@ export class ItemCodec<T = unknown> {
     readonly cacher: Cacheable<unknown, unknown> | undefined,
     readonly maxInline: number = maxPayload,
   ) {
+    if (cacher?.checksOnHit === true) {
+      throw new DeclarationError(
+        `${cacherIdentity(cacher).name} stands for what is outside the store, which no item can`,
+        {
+          hint: 'make it the result of a task, or the output of a stage',
+        },
+      )
+    }
     if (cacher !== undefined) this.#remember(cacherIdentity(cacher).name, cacher)
   }
 

@@ -2,7 +2,7 @@
  * The one path from a key to values, the same for a stage, a task, an item and a step: look up → lock → look again → compute → encode →
  * blobs → entry. Whatever becomes of the cache on the way, a computed value is returned.
  */
-import { CurioError, DeclarationError, JobError, ReadOnlyError, StoreIOError } from '../errors.js'
+import { CurioError, DeclarationError, ReadOnlyError, StoreIOError } from '../errors.js'
 import type { Key } from '../identity/key.js'
 import type { Artifact, Entry } from '../store/entry.js'
 import { MemoryBlobs } from '../store/memory-blobs.js'
@@ -31,10 +31,10 @@ export interface Request {
   accept?(entry: Entry): boolean
   /** Told that there is nothing to load, each time that was looked for; throws to end it there. */
   onMiss?(): void
-  /** Has it computed and stored by somebody else, in place of `compute`. */
-  elsewhere?(): Promise<void>
+  /** Has it computed and stored by somebody else. What is not there then is computed here after all. */
+  elsewhere?(signal: AbortSignal | undefined): Promise<void>
   /** Computes all outputs. `folder` holds further files for the entry. `cacheable` is asked when all is computed. */
-  compute(): Promise<Computed>
+  compute(signal: AbortSignal | undefined): Promise<Computed>
   /** What the entry says beside its artifacts. */
   describe(seconds: number): Omit<Entry, 'key' | 'hash' | 'material' | 'artifacts' | 'token'>
   /** Told of an extra file that cannot be kept: a link, or a name that not every system takes. */
@@ -74,6 +74,8 @@ export async function obtain(store: Store, request: Request, recovering = false)
   let reason: MissReason | 'forced' | 'invalid' = 'absent'
   let mustReplace = false
 
+  let before: Entry | undefined
+
   const look = async (isAfter = false): Promise<Obtained | undefined> => {
     const found = await lookup(store, key)
     if (found === 'collision') return undefined
@@ -82,7 +84,10 @@ export async function obtain(store: Store, request: Request, recovering = false)
       request.onMiss?.()
       return undefined
     }
-    if (mode === 'force' && !isAfter && (token === undefined || found.entry.token !== token)) {
+    // Another forced run may have replaced what ours has stored; what stood before it does not count.
+    const isDone = isAfter ? found.entry.token !== before?.token : token !== undefined && found.entry.token === token
+    if (mode === 'force' && !isDone) {
+      before = found.entry
       reason = 'forced'
       return undefined
     }
@@ -115,13 +120,9 @@ export async function obtain(store: Store, request: Request, recovering = false)
     throw new ReadOnlyError(key.text, `nothing usable is stored (${reason}), and mode is read-only`)
   if (request.elsewhere !== undefined) {
     request.onCompute?.(reason)
-    await request.elsewhere()
+    await request.elsewhere(signal)
     const done = await look(true)
     if (done !== undefined) return { ...done, how: 'computed' }
-    throw new JobError(
-      key.text,
-      `its worker is done, and nothing usable is stored (${reason}): what it warned of says why`,
-    )
   }
   return store.once(
     key,
@@ -173,7 +174,7 @@ function handlesOf(store: Store, entry: Entry, request: Request): Map<string, Ar
 
 async function compute(store: Store, request: Request, force: boolean): Promise<Obtained> {
   const started = performance.now()
-  const computed = await request.compute()
+  const computed = await request.compute(request.signal)
   const seconds = (performance.now() - started) / 1000
   try {
     request.signal?.throwIfAborted()

@@ -1,4 +1,5 @@
 /** Runs the user's code over items, here, and hands on each result as it is stored. */
+import { inspect } from 'node:util'
 import { noteComputing } from '../artifact/computing.js'
 import { type EncodedItem, ItemCodec } from '../artifact/item-codec.js'
 import { BatchProtocolError, CurioError, type ErrorFacts } from '../errors.js'
@@ -86,6 +87,11 @@ class Call<I, O> {
     const items = this.inFlight()
     return factsOf(error, items.length === 0 ? this.where : `${this.where}, item ${listed(items)}`)
   }
+}
+
+/** What was thrown, and is no error. */
+export function textOf(thrown: unknown): string {
+  return typeof thrown === 'object' || typeof thrown === 'function' ? inspect(thrown) : String(thrown)
 }
 
 /** Items for a message: the first of them, and how many. */
@@ -237,7 +243,7 @@ const systemCodes =
 /** What is kept of an error. */
 export function factsOf(error: unknown, where: string): ErrorFacts {
   const isError = error instanceof Error || (typeof error === 'object' && error !== null && 'message' in error)
-  const { name, message, stack } = (isError ? error : { name: 'Error', message: String(error) }) as Error
+  const { name, message, stack } = (isError ? error : { name: 'Error', message: textOf(error) }) as Error
   return {
     name: String(name),
     message: String(message),

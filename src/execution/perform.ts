@@ -4,10 +4,10 @@ import { CurioError, DeclarationError } from '../errors.js'
 import { sha256 } from '../identity/digest.js'
 import { adoptingClaims } from '../store/claims.js'
 import { type Assignment, type Outcome, Performer } from './assignment.js'
-import { isAboutUser } from './batch.js'
+import { isAboutUser, textOf } from './batch.js'
 import { type CurrentJob, inJob } from './job.js'
 import { whileImporting } from './main.js'
-import { arrived, decoded, type Packed, sentFrom, unpack } from './travel.js'
+import { arrived, declaredIn, decoded, type Packed, sentFrom, unpack } from './travel.js'
 
 /** What a worker is, besides what it is asked to do. */
 export interface Worker {
@@ -54,7 +54,7 @@ export async function seal(): Promise<void> {
 
 /** An outcome of something that was thrown. */
 export function failed(thrown: unknown, isStored = false): Outcome & { readonly ok: false } {
-  const { name, message, stack } = (thrown instanceof Error ? thrown : new Error(String(thrown))) as Error
+  const { name, message, stack } = (thrown instanceof Error ? thrown : new Error(textOf(thrown))) as Error
   return { ok: false, isStored, name: String(name), message: String(message), remote: String(stack ?? message) }
 }
 
@@ -92,11 +92,12 @@ async function imported(file: string, where: string, worker: Worker): Promise<Re
 }
 
 async function exportedBy(file: string, name: string, where: string, worker: Worker): Promise<unknown> {
-  if (worker.isHere?.(file) === true) return sentFrom(file, name)
   const found = await imported(file, where, worker)
-  const named = found[name] ?? Object.values(found).find((one) => typeof one === 'function' && one.name === name)
+  const here = declaredIn(file, name) ?? (worker.isHere?.(file) === true ? sentFrom(file, name) : undefined)
+  const isNamed = (one: unknown): boolean => typeof one === 'function' && one.name === name
+  const named = here ?? found[name] ?? Object.values(found).find(isNamed)
   if (typeof named === 'function') return named
   throw new DeclarationError(`${file} does not export ${name}`, {
-    hint: `export ${name} at the top of the module, so that a worker can import it`,
+    hint: `a worker imports it: export it at the top of the module, the same each time`,
   })
 }

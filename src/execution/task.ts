@@ -49,8 +49,10 @@ export class Task<T = unknown> extends Infra {
     signal?.throwIfAborted()
     const isOwn = definition === this.definition
     const recipe = await this.recipe(definition)
-    const kept = isOwn ? this.memory.get(recipe.key.hash) : undefined
-    if (kept !== undefined) return kept.load(signal)
+    const kept = isOwn && this.readsMemory ? this.memory.get(recipe.key.hash) : undefined
+    if (kept !== undefined && (await kept.stillValid())) return kept.load(signal)
+    // What others find in memory meanwhile would be what was before.
+    if (isOwn && this.mode === 'force') this.memory.delete(recipe.key.hash)
     const store = await this.store()
     const handle =
       store === undefined
@@ -58,8 +60,9 @@ export class Task<T = unknown> extends Infra {
         : await this.#stored(store, definition, recipe, signal)
     if (!(handle instanceof ArtifactHandle)) return handle.value
     const limit = bytesInRam(this.options.keepInRam)
-    if (isOwn && limit !== undefined && handle.bytes <= limit)
+    if (isOwn && limit !== undefined && handle.bytes <= limit) {
       this.memory.set(recipe.key.hash, await handle.copyTo(new MemoryBlobs()), limit)
+    }
     return handle.load(signal)
   }
 
@@ -97,14 +100,14 @@ export class Task<T = unknown> extends Infra {
       signal,
       accept: (entry) => acceptable(entry, recipe, recipe.warn),
       onMiss,
-      compute: async () => {
+      compute: async (signal) => {
         config = await configIn(recipe)
         return this.#computed(store, definition, recipe, signal)
       },
       describe: (seconds) => this.#entry(recipe, seconds, config),
       ...(this.cluster === 'inline' || definition !== this.definition
         ? {}
-        : { elsewhere: () => elsewhere(this.options, this.assign(recipe, store), recipe.key, store, signal) }),
+        : { elsewhere: (signal) => elsewhere(this.options, this.assign(recipe, store), recipe.key, store, signal) }),
     }
     const obtained = await obtain(store, request)
     if (obtained.how === 'computed') clearError(store, recipe.key)
@@ -144,6 +147,11 @@ export class Task<T = unknown> extends Infra {
   /** Results in memory. */
   protected get memory(): Kept {
     return this.#memory
+  }
+
+  /** Whether what is there counts: of a forced run, only what it has put there. */
+  protected get readsMemory(): boolean {
+    return true
   }
 
   /** The user's code. */

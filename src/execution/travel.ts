@@ -4,7 +4,7 @@ import * as fs from 'node:fs'
 import type { Codec } from '../artifact/cacheable.js'
 import { cacherByName } from '../artifact/registry.js'
 import { CacherError, CurioError, DeclarationError } from '../errors.js'
-import { classId, type NamedClass } from '../identity/class-id.js'
+import { classId } from '../identity/class-id.js'
 import { isConfig, madeFrom } from '../identity/config.js'
 import type { Assignment } from './assignment.js'
 
@@ -33,12 +33,11 @@ export function travelling(config: object, isOwn: (config: object) => boolean, m
   }
   if (ownClasses.get(name) === config.constructor) return { module: '', exported: name, input }
   const { file } = classId(config.constructor)
-  return { ...sending(config.constructor as NamedClass, file), input }
+  return { ...sending(config.constructor, file, name), input }
 }
 
 /** Where to import it from. */
-function sending(value: NamedClass, file: string): Omit<Travelling, 'input'> {
-  const { name } = value
+function sending(value: object, file: string, name: string): Omit<Travelling, 'input'> {
   if (fs.statSync(file, { throwIfNoEntry: false })?.isFile() !== true) {
     throw new DeclarationError(`${name} cannot be sent to a worker: its module ${file} is no file`, {
       hint: 'declare it in a file of your package, or say which one: static module = import.meta.url',
@@ -53,16 +52,26 @@ export function within(config: object, isOwn: (config: object) => boolean, more:
   return { [mark]: travelling(config, isOwn, more) }
 }
 
-/** In the input of what travels, a function or class that a module exports. */
-export function reference(value: NamedClass, file: string): object {
-  return { [mark]: { ...sending(value, file), input: null } satisfies Travelling }
+/** In the input of what travels, a function or class of a module. @param name under which it is noted, or exported. */
+export function reference(value: object, file: string, name: string): object {
+  return { [mark]: { ...sending(value, file, name), input: null } satisfies Travelling }
 }
 
 const sent = new Map<string, object>()
+const declared = new Map<string, object>()
+
+/** Notes what a module declares: a worker that has imported it need not look for it among the exports. */
+export function noteDeclared(file: string, name: string, value: object): void {
+  declared.set(`${file}:${name}`, value)
+}
+
+export function declaredIn(file: string, name: string): object | undefined {
+  return declared.get(`${file}:${name}`)
+}
 
 /** A class of this process that was sent before. */
-export function sentFrom(module: string, exported: string): object | undefined {
-  return sent.get(`${module}:${exported}`)
+export function sentFrom(file: string, name: string): object | undefined {
+  return sent.get(`${file}:${name}`)
 }
 
 /**

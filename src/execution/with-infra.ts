@@ -9,10 +9,10 @@ import { plainIdentity } from '../identity/params.js'
 import { sourceOf } from '../identity/source.js'
 import type { MethodOptions } from './decorate.js'
 import { Kept } from './kept.js'
-import { infraSchema, type TaskInput } from './options.js'
+import { bytesInRam, infraSchema, type TaskInput } from './options.js'
 import { type Definition, type Recipe, warner } from './recipe.js'
 import { Task } from './task.js'
-import type { Travelling } from './travel.js'
+import { noteDeclared, type Travelling } from './travel.js'
 
 /** Options of `withInfra`: those of a task's infra, and how its results are known and kept. */
 export interface WithInfraOptions extends TaskInput, Pick<MethodOptions, 'name' | 'cacher'> {}
@@ -29,8 +29,8 @@ class Call {
   }
 }
 
-/** Results in memory, of each function: every call has an infra of its own. */
-const memories = new WeakMap<Definition, Kept>()
+/** Results in memory, of each function by folder: every call has an infra of its own. */
+const memories = new WeakMap<Definition, Map<string | undefined, Kept>>()
 
 /** A task whose fields are arguments: all of them count. */
 class CallTask extends Task {
@@ -55,8 +55,16 @@ class CallTask extends Task {
     return { name: member, id, version, key, params, source, codeChange, isFixed: true, warn: warner(member) }
   }
 
+  protected override get readsMemory(): boolean {
+    return this.mode !== 'force' && bytesInRam(this.options.keepInRam) !== undefined
+  }
+
   protected override get memory(): Kept {
-    return memories.get(this.definition)!
+    const { folder } = this
+    const byFolder = memories.get(this.definition)!
+    const kept = byFolder.get(folder) ?? new Kept()
+    byFolder.set(folder, kept)
+    return kept
   }
 
   protected override async body(definition: Definition): Promise<unknown> {
@@ -66,7 +74,12 @@ class CallTask extends Task {
   protected override travelling(): Travelling {
     const { at, member } = this.definition
     if (at === undefined) throw new DeclarationError(`${member} is in no module: a worker could not import it`)
-    return { module: at.file, exported: member, input: this.#args }
+    const { version, codeChange } = this.options
+    return {
+      module: at.file,
+      exported: sentName(this.definition),
+      input: { args: this.#args, infra: { version, codeChange } },
+    }
   }
 }
 
@@ -99,7 +112,7 @@ export function withInfra<A extends object, R>(
     name,
     cacher: cacher === undefined ? undefined : (cacherInstance(cacher as CacherSpec) as Cacheable<unknown, unknown>),
   }
-  memories.set(definition, new Kept())
+  memories.set(definition, new Map())
   const make = (args: object, infra: TaskInput = {}): Call => {
     const parsed = schema.safeParse(infra)
     if (!parsed.success) {
@@ -110,14 +123,20 @@ export function withInfra<A extends object, R>(
     call.infra.attach(definition)
     return call
   }
-  function called(args: A & { readonly infra?: TaskInput }, infra?: TaskInput): unknown {
+  function called(args: A, infra?: TaskInput): unknown {
     if (new.target === undefined) return make(args, infra).infra.obtain(definition)
     // A worker makes what computes, as it makes a configuration.
-    const { infra: mine, ...own } = args
-    return make(own, mine)
+    const sent = args as unknown as { readonly args: object; readonly infra: TaskInput }
+    return make(sent.args, sent.infra)
   }
+  if (at !== undefined) noteDeclared(at.file, sentName(definition), called)
   Object.defineProperty(called, 'name', { value: fn.name })
   return called as unknown as (args: A, infra?: TaskInput) => Promise<R>
+}
+
+/** Unlike others of its module: the same function may be declared under two names. */
+function sentName({ name, at, member }: Definition): string {
+  return idOf(name, at, member)
 }
 
 function checkedArgs(name: string, args: unknown): Readonly<Record<string, unknown>> {

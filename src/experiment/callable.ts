@@ -1,5 +1,6 @@
 /** A stage as a function that can be called, with its spec behind it. */
 import { DeclarationError } from '../errors.js'
+import { noteDeclared } from '../execution/travel.js'
 import { checkId, type DeclaredAt, declareOnce, idOf } from '../identity/declared.js'
 import { sourceOf } from '../identity/source.js'
 import type { Body, StageSpec } from './decide.js'
@@ -53,7 +54,8 @@ export function asStage(
     await start(record, spec, more)
     return record
   }
-  const spec: StageSpec = { ...made, origin: made.origin ?? { exported: run, file } }
+  const spec: StageSpec = { ...made, origin: made.origin ?? { value: run, name: nameIn(made), file } }
+  if (file !== undefined) noteDeclared(file, nameIn(made), run)
   Object.defineProperty(run, 'name', { value: spec.name })
   return Object.assign(run, {
     stageName: spec.name,
@@ -62,6 +64,10 @@ export function asStage(
     inputNames: [...spec.inputs],
     spec,
   }) as unknown as Stage<unknown, object, object>
+}
+
+function nameIn({ id, version }: Pick<StageSpec, 'id' | 'version'>): string {
+  return `${id},${version}`
 }
 
 /** The spec behind a stage, for the experiment that runs it. */

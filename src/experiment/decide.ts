@@ -52,9 +52,12 @@ export interface StageSpec {
   readonly over?: Over
 }
 
-/** Where a worker finds a stage: a module exports it, or the class whose method it is. */
+/** Where a worker finds a stage: a module declares it, or exports the class whose method it is. */
 export interface Origin {
-  readonly exported: object & { readonly name: string }
+  /** The stage itself, or the class. */
+  readonly value: object
+  /** Of the stage, unlike others of its module; of the class, that of its export. */
+  readonly name: string
   readonly member?: string
   /** Undefined: in no module. */
   readonly file: string | undefined

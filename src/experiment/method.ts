@@ -53,7 +53,12 @@ export function decorate(
       })
     }
     const lineage = lineageOf(self, wrapped, member)
-    const origin = { exported: owner, member, file: isConfigClass(owner) ? classId(owner).file : at?.file }
+    const origin = {
+      value: owner,
+      name: owner.name,
+      member,
+      file: isConfigClass(owner) ? classId(owner).file : at?.file,
+    }
     return { ...checked, id, source, origin, body: method.bind(self) as Body, self: { object: self, lineage } }
   }
   const wrapped = async function (this: object, record: StageContext<unknown>, more?: object): Promise<unknown> {

@@ -239,7 +239,7 @@ function handleInput(name: string, handle: Lazy, identity: InputIdentity): Stage
     confirm(name)
     return handle
   }
-  return { identity, load, confirm }
+  return { identity, handle, load, confirm }
 }
 
 /** An input came back different from what the key was made of. */

@@ -7,13 +7,14 @@ import { type Computed, type Mode, obtain } from '../artifact/once.js'
 import { provenance } from '../artifact/provenance.js'
 import type { Store } from '../artifact/store.js'
 import { StageOutputError } from '../errors.js'
+import { refuseWhileImporting } from '../execution/main.js'
 import { unchanged } from '../identity/files.js'
 import { BodyContext, guarded } from './context.js'
 import { decide, type OutputPlan, type Plan, type StageSpec } from './decide.js'
 import { outputValues } from './outputs.js'
 import { InputsChanged, type StageRecord } from './record.js'
 import type { StageRun } from './report.js'
-import { notInStore, runElsewhere, type StageCall } from './stage-call.js'
+import { notInStore, runElsewhere, type StageCall, taken } from './stage-call.js'
 
 const maxRounds = 4
 
@@ -25,6 +26,7 @@ export async function runStage(
   /** The records an aggregate is called with. */
   over?: readonly StageRecord[],
 ): Promise<StageRun> {
+  refuseWhileImporting(`stage ${spec.name}`)
   const { mode, token } = modeOf(record, spec)
   const store = await (mode === 'read-only' ? record.experiment.readOnlyStore() : record.store())
   const { reporter } = record
@@ -66,10 +68,11 @@ async function execute(
   { mode, token, started }: { mode: Mode; token: string | undefined; started: () => void },
 ): Promise<Omit<StageRun, 'seconds'> | 'inputs-changed'> {
   const { record, spec } = call
+  const sent = spec.infra === undefined ? call : taken(call)
   const { runOptions, reporter } = record
   const { signal, lazy = 'declared' } = runOptions
   const isLazy = (output: OutputPlan): boolean => (lazy === 'declared' ? output.lazy : lazy === 'all')
-  const compute = async (): Promise<Computed> => {
+  const compute = async (signal: AbortSignal | undefined): Promise<Computed> => {
     const values: Record<string, unknown> = {}
     for (const [name, input] of plan.inputs) if (name !== 'this') values[name] = await input.load(signal)
     const context = new BodyContext(spec.name, plan.visible, plan.methods, signal, plan.cachers)
@@ -103,8 +106,8 @@ async function execute(
       signal,
       accept: (entry) => acceptable(entry, { ...spec, params: plan.params }, (text) => reporter.warn(spec.name, text)),
       compute,
-      ...(isElsewhere(call, store)
-        ? { elsewhere: () => runElsewhere(call, plan, store, { mode, token, signal }) }
+      ...(isElsewhere(sent, store)
+        ? { elsewhere: (signal) => runElsewhere(sent, plan, store, { mode, token, signal }) }
         : {}),
       describe: (seconds) => describeEntry(record, spec, plan, seconds),
       onCompute: started,

@@ -1,7 +1,7 @@
 /** One run of a stage that a worker does: on its way there, and there. */
 import { ArtifactHandle } from '../artifact/lazy.js'
 import type { Mode } from '../artifact/once.js'
-import { isPlain } from '../artifact/registry.js'
+import { cacherByName, isPlain } from '../artifact/registry.js'
 import type { Store } from '../artifact/store.js'
 import { CurioError, DeclarationError } from '../errors.js'
 import { type Assignment, Performer } from '../execution/assignment.js'
@@ -29,7 +29,9 @@ interface SentHandle {
   readonly name: string
   readonly artifact: Artifact
   readonly entry: Entry
-  /** The output of a stage whose cacher it is read by, where its name alone does not say that. */
+  /** It was read by a cacher that somebody named, and not by the one that fits. */
+  readonly isNamed: boolean
+  /** The output of a stage whose cacher that is, where its name alone does not say it. */
   readonly reader: { readonly of: object; readonly member?: string | undefined; readonly output: string } | undefined
   /** Undefined: it was given by hand. */
   readonly how: { readonly lazy: boolean; readonly resolve: boolean; readonly stage: string } | undefined
@@ -51,6 +53,17 @@ interface SentCall {
   readonly record: SentRecord
   readonly over: readonly SentRecord[] | undefined
   readonly before: readonly StageRun[]
+  readonly durability: Store['durability']
+}
+
+/** The call as it is now: later stages may put other values under the names that it reads, and bytes be made again only then. */
+export function taken(call: StageCall): StageCall {
+  const copyOf = (record: StageRecord): StageRecord => {
+    const copy = record.copy()
+    copy.stages.push(...record.stages)
+    return copy
+  }
+  return { ...call, record: copyOf(call.record), over: call.over?.map(copyOf) }
 }
 
 /** Name of an input that a worker could not get: it is in no store, or in another. */
@@ -78,7 +91,7 @@ export async function runElsewhere(
 ): Promise<void> {
   const assignment: Assignment = {
     where: key.text,
-    config: await travelling(call),
+    config: await travelling(call, store),
     field: 'infra',
     isStep: false,
     folder: store.folder,
@@ -114,34 +127,47 @@ async function isGone(handle: unknown): Promise<boolean> {
   }
 }
 
-async function travelling({ record, spec, given, over }: StageCall): Promise<Travelling> {
+async function travelling({ record, spec, given, over }: StageCall, { durability }: Store): Promise<Travelling> {
   const { member } = spec.origin
   const sent: SentCall = {
     experiment: record.experiment.name,
-    stage: spec.self === undefined ? exportedBy(spec.name, spec.origin) : sentSelf(spec, spec.self.object),
+    stage: spec.self === undefined ? originOf(spec.name, spec.origin) : sentSelf(spec, spec.self.object),
     member,
-    record: await sentRecord(record, spec.inputs, given),
-    over: over && (await Promise.all(over.map((one) => sentRecord(one, spec.over!.inputs)))),
+    record: await sentRecord(spec.name, record, spec.inputs, given),
+    over: over && (await Promise.all(over.map((one) => sentRecord(spec.name, one, spec.over!.inputs)))),
     before: record.stages,
+    durability,
   }
   return { module: '', exported: 'StageCall', input: sent }
 }
 
-function exportedBy(stage: string, { exported, file }: Origin): object {
-  if (file !== undefined) return reference(exported, file)
+function originOf(stage: string, { value, name, file }: Origin): object {
+  if (file !== undefined) return reference(value, file, name)
   throw new DeclarationError(`stage ${stage} is in no module: a worker could not import it`)
 }
 
 function sentSelf(spec: StageSpec, object: object): object {
-  if (typeof object === 'function')
-    return exportedBy(spec.name, { ...spec.origin, exported: object as Origin['exported'] })
+  if (typeof object === 'function') return originOf(spec.name, { ...spec.origin, value: object, name: object.name })
   if (isConfig(object)) return within(object, isStep)
   throw new DeclarationError(`stage ${spec.name} is a method of an object that cannot be sent to a worker`, {
     hint: 'make its class a configuration: class X extends Config({ … })',
   })
 }
 
+async function plainOf(stage: string, plain: object): Promise<Uint8Array> {
+  try {
+    return await encoded(plain)
+  } catch (error) {
+    if (!CurioError.is(error, 'ERR_CACHER_SAVE')) throw error
+    throw new DeclarationError(`stage ${stage} cannot be sent to a worker: ${error.message}`, {
+      cause: error,
+      hint: 'parameters, and values that are set by hand, travel as data: make others the output of a stage',
+    })
+  }
+}
+
 async function sentRecord(
+  stage: string,
   record: StageRecord,
   names: readonly string[],
   given: StageCall['given'] = {},
@@ -157,7 +183,7 @@ async function sentRecord(
   const isOne = isConfig(params as object)
   return {
     config: isOne ? within(params as object, isStep) : undefined,
-    plain: await encoded({ params: isOne ? undefined : params, values }),
+    plain: await plainOf(stage, { params: isOne ? undefined : params, values }),
     handles,
   }
 }
@@ -166,15 +192,15 @@ async function sentRecord(
 async function sentHandle(name: string, handle: ArtifactHandle<unknown>, how: Placed | undefined): Promise<SentHandle> {
   const { artifact, entry, cacher } = handle.parts
   if (cacher === undefined || (await isPlain(cacher)))
-    return { name, artifact, entry, reader: undefined, how: sentHow(how) }
+    return { name, artifact, entry, isNamed: cacher !== undefined, reader: undefined, how: sentHow(how) }
   if (how === undefined) {
     throw new DeclarationError(`${name} is read by a cacher of its own, which cannot be sent to a worker`, {
       hint: 'name the stage that makes it among the inputs, and do not set it by hand',
     })
   }
   const { stage, origin } = how
-  const reader = { of: exportedBy(stage, origin), member: origin.member, output: handle.name }
-  return { name, artifact, entry, reader, how: sentHow(how) }
+  const reader = { of: originOf(stage, origin), member: origin.member, output: handle.name }
+  return { name, artifact, entry, isNamed: true, reader, how: sentHow(how) }
 }
 
 function sentHow(how: Placed | undefined): SentHandle['how'] {
@@ -217,7 +243,8 @@ class StagePerformer extends Performer {
   }
 
   store(): Promise<Store> {
-    return storeIn(this.#folder, false)
+    // Who sent it has accepted the folder.
+    return storeIn(this.#folder, false, { trustWorldWritable: true, durability: this.#call.durability })
   }
 
   async perform(assignment: Assignment, signal?: AbortSignal): Promise<void> {
@@ -245,15 +272,16 @@ async function received(sent: SentRecord, experiment: Experiment, options: RunOp
   const record = new StageRecord<unknown>(experiment, sent.config ?? params, options, new Reporter(false))
   for (const [name, value] of values) record.set(name, value)
   const store = await experiment.store()
-  for (const { name, artifact, entry, reader, how } of sent.handles) {
-    const cacher = reader && outputsOf(reader.of, reader.member)?.get(reader.output)?.cacher
-    if (reader !== undefined && typeof cacher !== 'object') {
+  for (const { name, artifact, entry, isNamed, reader, how } of sent.handles) {
+    const declared = reader && outputsOf(reader.of, reader.member)?.get(reader.output)?.cacher
+    if (reader !== undefined && typeof declared !== 'object') {
       throw new DeclarationError(`input ${name} has another cacher in the worker: the code has changed since`)
     }
-    const about = { store, cacher: cacher as Exclude<typeof cacher, string> }
+    const cacher = typeof declared === 'object' ? declared : isNamed ? await cacherByName(artifact.cacher) : undefined
+    const about = { store, cacher }
     const handle = new ArtifactHandle({ artifact, blobs: store.blobs }, entry, about)
     if (how === undefined) record.set(name, handle)
-    else record.place(name, handle, { ...how, origin: { exported: received, file: undefined } })
+    else record.place(name, handle, { ...how, origin: { value: received, name: '', file: undefined } })
   }
   return record
 }

@@ -99,8 +99,10 @@ describe('a stage in a worker', () => {
     const { stages, experiment } = await ground('processpool')
     const record = await experiment.run(undefined, [stages.scaled, stages.readsScaled])
     expect(await record.get('twice')).toBe(80)
-    const error = await failure(experiment.run(undefined, stages.withHidden))
-    expect(error.message).toMatch(/does not export hiddenStage/)
+    // Nobody need export it.
+    expect(await (await experiment.run(undefined, stages.withHidden)).get('hid')).toBe(40)
+    const two = await experiment.run(undefined, [stages.chars, stages.words, stages.readsWords])
+    expect(await two.get('seen')).toBe(40)
   })
   it('is a method of a configuration, or of a class; no other object can be sent', async () => {
     const { stages, notes, experiment, computed } = await ground('processpool')
@@ -132,6 +134,49 @@ describe('a stage in a worker', () => {
     const { stages, experiment } = await ground('processpool')
     const error = await failure(experiment.run(undefined, [stages.shifty]))
     expect(error.message).toMatch(/shifty.* became .*shifty.* in the worker/)
+  })
+  it('is refused when a file that it refers to changes meanwhile', async () => {
+    const { stages, notes, experiment } = await ground('processpool')
+    const file = `${notes}/file`
+    fs.writeFileSync(file, 'AAAA')
+    fs.writeFileSync(`${notes}/next`, 'BBBB')
+    const run = async () => {
+      const record = await stages.refers(experiment.record(), { path: file } as never)
+      return (await stages.readsFile(record as never)) as unknown as { get(name: string): Promise<unknown> }
+    }
+    expect((await failure(run())).message).toMatch(/file/)
+    expect(await (await run()).get('text')).toBe('BBBB')
+    fs.writeFileSync(file, 'AAAA')
+    expect(await (await run()).get('text')).toBe('AAAA')
+  })
+  it('that cannot be kept is computed here after all; what was there before is never its result', async () => {
+    const { stages, notes, experiment } = await ground('processpool')
+    const [file, at] = [`${notes}/file`, `${notes}/world`]
+    fs.writeFileSync(file, '')
+    fs.writeFileSync(at, 'old')
+    const run = async (options = {}) => {
+      const params = new stages.WorldParams({ file, ignored: notes })
+      return (await experiment.run(params, [stages.world], options)).get('now')
+    }
+    expect(await run()).toBe('old')
+    fs.writeFileSync(at, 'new')
+    expect(await run()).toBe('old')
+    fs.writeFileSync(`${notes}/spoil`, '')
+    expect(await run({ mode: 'force' })).toBe('new')
+  })
+  it('that throws what cannot be printed is named all the same', async () => {
+    const { stages, notes, computed, experiment } = await ground('processpool')
+    const error = await failure(experiment.run(new stages.Params({ notes }), [stages.odd]))
+    expect(error.message).toContain('[Object: null prototype]')
+    expect(computed()).toEqual(['odd'])
+  })
+  it('has its result made again from what it read, whatever has taken its place in the record', async () => {
+    const { stages, notes, experiment } = await ground('processpool')
+    const record = await experiment.run(new stages.Params({ notes }), stages.pipeline)
+    const model = record.lazy('model')
+    record.set('rows', [100])
+    await (await experiment.store()).evict(record.stages[1]!.key)
+    expect(await model.load()).toEqual({ sum: 12, text: 'of 3' })
   })
   it('is ended when its run is', async () => {
     const { stages, notes, computed, experiment } = await ground('processpool')

@@ -1,9 +1,9 @@
 import * as fs from 'node:fs'
 import * as path from 'node:path'
-import { withInfra } from 'curio'
+import { type TaskInput, withInfra } from 'curio'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { failure, tempDir } from '../experiment/helpers.js'
-import { add, named, ran } from './fixtures/functions.js'
+import { add, look, named, ran, seen } from './fixtures/functions.js'
 
 let folder = ''
 
@@ -44,6 +44,25 @@ describe('a function with an infra', () => {
       await named({ x: [infra.folder, 'kept'] }, infra)
       expect(ran).toEqual([[infra.folder, 'kept']])
     }
+    // Memory is for those who ask for it, of one folder, and never for what is forced.
+    const [x, kept] = [{ x: 'world' }, { keepInRam: true }]
+    let world = 'old'
+    const other = path.join(tempDir(), 'other')
+    const now = (infra: TaskInput) => seen({ ...x }, infra)
+    look.at = () => world
+    expect(await now(kept)).toBe('old')
+    world = 'new'
+    expect(await now(kept)).toBe('old')
+    expect(await now({ ...kept, folder: other })).toBe('new')
+    expect(fs.existsSync(other)).toBe(true)
+    expect((await failure(now({ ...kept, folder, mode: 'read-only' }))).code).toBe('ERR_READ_ONLY')
+    expect(await now({})).toBe('new')
+    expect(await now({ mode: 'force' })).toBe('new')
+    world = 'newer'
+    expect(await now(kept)).toBe('newer')
+    world = 'newest'
+    expect(await now({ ...kept, mode: 'force' })).toBe('newest')
+    expect(await now(kept)).toBe('newest')
     // What does not fit goes, the oldest first.
     ran.length = 0
     for (const x of ['a'.repeat(60), 'b'.repeat(60), 'a'.repeat(60)]) await named({ x }, { keepInRam: 100 })

@@ -138,8 +138,9 @@ export class ItemSpace {
   refresh(everyMs = 0): void {
     const now = performance.now()
     if (now - this.#refreshed < everyMs) return
-    this.#refreshed = now
     this.#standing.refresh()
+    // Only now: who looks after a failure must not take what was not seen for absent.
+    this.#refreshed = now
   }
 
   /** Makes what this process has put survive loss of power, with the names of folders up to `root`. */

@@ -21,7 +21,7 @@ export async function run({ size, seed }: RunOptions): Promise<Counts> {
       const sealed = length % 2 === 0 ? index : undefined
       const expected = patient.stateAt(length)
       patient.lay(segment.subarray(0, length), sealed)
-      patient.mustStand(expected, 0, `a segment cut to ${length}`)
+      patient.mustStand(expected, 0, `a segment cut to ${length}`, patient.keys, patient.stateAfter(length))
       if (length % 16 === 0) {
         patient.lay(Buffer.from(segment).fill(0, length), sealed === undefined ? index : undefined)
         // What lay in the zeros is hidden where the index still tells of it.
@@ -29,6 +29,8 @@ export async function run({ size, seed }: RunOptions): Promise<Counts> {
           sealed === undefined ? last : expected,
           sealed === undefined ? last.size : 0,
           `zeros from ${length} on`,
+          patient.keys,
+          sealed === undefined ? last : patient.stateAfter(length),
         )
       }
       if (length % 101 !== 0) continue

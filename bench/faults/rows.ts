@@ -14,6 +14,8 @@ import * as fullDisk from './10a-full-disk.js'
 import * as failingCalls from './10b-failing-calls.js'
 import * as access from './12a-access.js'
 import * as traps from './12b-traps.js'
+import * as clocks from './13-clocks.js'
+import * as model from './19-model.js'
 import * as keys from './20-keys.js'
 import * as sabotage from './25-mutants.js'
 import type { Row } from './harness/row.js'
@@ -35,6 +37,8 @@ export const rows: readonly Row[] = [
   { row: '10b', title: 'every call that changes the disk fails in turn', ...failingCalls },
   { row: '12a', title: 'files and folders of others, any umask', ...access },
   { row: '12b', title: 'links, pipes and open doors', ...traps },
+  { row: '13', title: 'clocks hours and years off', ...clocks },
+  { row: '19', title: 'items beside one Map: crashes, damage', ...model },
   { row: '20', title: 'names of every kind', ...keys },
   { row: '25', title: 'the store without one of its guards', ...sabotage },
 ]

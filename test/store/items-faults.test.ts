@@ -42,6 +42,25 @@ describe('segments', () => {
     }
   })
 
+  test('that end anywhere within a replacement hold the old value or the new', async () => {
+    await using dir = tempDir()
+    const writer = otherProcess(dir.join('items'))
+    writer.put('k', 'old')
+    const [file] = segmentsOf(dir.join('items'))
+    const before = fs.statSync(file!).size
+    writer.put('k', 'new', true)
+    const bytes = fs.readFileSync(file!)
+    const copy = dir.join('copy', path.basename(file!))
+    fs.mkdirSync(dir.join('copy'))
+    for (let length = before; length <= bytes.byteLength; length++) {
+      fs.writeFileSync(copy, bytes.subarray(0, length))
+      const reader = otherProcess(dir.join('copy'))
+      expect([length, ['old', 'new'].indexOf(reader.text('k') ?? '') >= 0]).toEqual([length, true])
+      reader.space.close()
+    }
+    expect(otherProcess(dir.join('copy')).text('k')).toBe('new')
+  })
+
   test('with any bit turned over lose at most the record it is in, with or without an index', async () => {
     await using dir = tempDir()
     const writer = otherProcess(dir.join('items'))
@@ -183,6 +202,10 @@ describe('segments', () => {
     {
       using _ = failing('writeSync', 'ENOSPC')
       for (let i = 0; i < 5; i++) expect(() => space.put('b', 'B')).toThrow(/ENOSPC/)
+    }
+    {
+      using _ = failing('linkSync', 'ENOSPC')
+      space.space.close()
     }
     expect(fs.readdirSync(dir.join('items'))).toHaveLength(1)
     expect(space.put('b', 'B')).toBe(true)

@@ -13,3 +13,14 @@ export function wrongClock(offMs: number | (() => number)): void {
     }
   } as DateConstructor
 }
+
+/** Runs `action` with a clock that is off by another time at each look; it is right again afterwards. */
+export async function withWrongClocks<T>(offMs: () => number, action: () => Promise<T>): Promise<T> {
+  const right = globalThis.Date
+  wrongClock(offMs)
+  try {
+    return await action()
+  } finally {
+    globalThis.Date = right
+  }
+}

@@ -67,6 +67,11 @@ export class SegmentPatient {
     return this.states.findLast((one) => one.end <= end)!.state
   }
 
+  /** What was being put there, whole or in part. */
+  stateAfter(end: number): State {
+    return this.states.find((one) => one.end > end)?.state ?? this.last
+  }
+
   /** Puts the files as they shall be; no index: undefined. Other segments go. */
   lay(segment: Uint8Array, index: Uint8Array | undefined): void {
     for (const name of fs.readdirSync(this.folder)) fs.rmSync(path.join(this.folder, name))
@@ -87,18 +92,28 @@ export class SegmentPatient {
   /**
    * Every key must have its value, or none: at most `mostAbsent` of them. What was deleted or replaced must not come back.
    *
+   * @param next what may stand instead: a change that was cut off may have been made.
    * @returns how many were absent.
    */
-  mustStand(expected: State, mostAbsent: number, what: string, keys: readonly string[] = this.keys): number {
+  mustStand(
+    expected: State,
+    mostAbsent: number,
+    what: string,
+    keys: readonly string[] = this.keys,
+    next: State = expected,
+  ): number {
     const space = spaceAt(this.folder)
     let absent = 0
     let there = 0
     for (const [i, record] of space.getMany(keys).entries()) {
       const key = keys[i]!
       const value = record && Buffer.from(record.payload).toString('latin1')
-      must(value === undefined || value === expected.get(key), () => `WRONG VALUE: ${key}, ${what}: ${JSON.stringify(value)}`)
+      must(
+        value === undefined || value === expected.get(key),
+        () => `WRONG VALUE: ${key}, ${what}: ${JSON.stringify(value)}`,
+      )
       if (value !== undefined) there += 1
-      else if (expected.has(key)) absent += 1
+      else if (expected.has(key) && next.has(key)) absent += 1
     }
     must(absent <= mostAbsent, () => `${absent} values are absent: ${what}`)
     if (keys === this.keys) mustEqual(space.size, there, `the size, ${what}`)
@@ -109,7 +124,7 @@ export class SegmentPatient {
   /** What is absent is put again, and is there for everybody. */
   heal(what: string): void {
     const space = spaceAt(this.folder)
-    space.put([...this.last].map(([key, value]) => item(key, value)))
+    space.put([...this.last].map(([key, value]) => item(key, value, true)))
     space.close()
     this.mustStand(this.last, 0, `${what}, put again`, [...this.last.keys()])
   }

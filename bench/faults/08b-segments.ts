@@ -8,7 +8,7 @@ import { bySize, type Counts, type RunOptions } from './harness/row.js'
 import { SegmentPatient } from './harness/segment-patient.js'
 
 export async function run({ size, seed, print }: RunOptions): Promise<Counts> {
-  const bytes = bySize(size, { small: 700, full: 16 << 10, mutant: 400 })
+  const bytes = bySize(size, { small: 700, full: 16 << 10, mutant: 500 })
   const largeBytes = bySize(size, { small: 2 << 20, full: 16 << 20, mutant: 2 << 20 })
   const largeFlips = bySize(size, { small: 50, full: 2000, mutant: 4 })
   const random = new Random(seed)

@@ -7,7 +7,7 @@ import { bySize, type Counts, type RunOptions } from './harness/row.js'
 import { SegmentPatient } from './harness/segment-patient.js'
 
 export async function run({ size, seed }: RunOptions): Promise<Counts> {
-  const bytes = bySize(size, { small: 1500, full: 64 << 10, mutant: 400 })
+  const bytes = bySize(size, { small: 1500, full: 64 << 10, mutant: 500 })
   const largeBytes = bySize(size, { small: 2 << 20, full: 20 << 20, mutant: 2 << 20 })
   const largeCuts = bySize(size, { small: 20, full: 500, mutant: 2 })
   const random = new Random(seed)

@@ -204,4 +204,49 @@ const beside: readonly Mutant[] = [
   slow(lock('a busy holder is waited for', '6a', "return state === 'alive'", "return state === 'dead'"), 'small'),
 ]
 
-export const mutants: readonly Mutant[] = [...reading, ...writing, ...beside]
+const ofItems: readonly Mutant[] = [
+  guard('store/items/record')(
+    'the checksum of a record',
+    '8b',
+    'return bytes.readUInt32LE(at) === sumLow() && bytes.readUInt32LE(at + 4) === sumHigh() ? length : undefined',
+    'return length',
+  ),
+  guard('store/items/index-file')(
+    'SHA-256 of an index',
+    '8b',
+    "if (!createHash('sha256').update(buffer.subarray(0, end)).digest().equals(buffer.subarray(end))) return undefined",
+    '',
+  ),
+  guard('store/items/index-file')(
+    'the length that an index is for',
+    '9b',
+    ' || buffer.readDoubleLE(16) !== segmentBytes',
+    '',
+  ),
+  guard('store/items/space')(
+    'a deletion said twice',
+    '8b',
+    'this.#append([1, 2].map((more)',
+    'this.#append([1].map((more)',
+  ),
+  guard('store/items/segment-writer')(
+    'no empty segment left by a full disk',
+    '10a',
+    'if (start === 0) fs.unlinkSync(this.file)',
+    '',
+  ),
+  guard('store/claims')(
+    'the claims of others',
+    '6b',
+    'for (const hash of other.hashes) if (wanted.has(hash)) lost.add(hash)',
+    '',
+  ),
+  guard('store/items/table')(
+    'a later generation before an earlier time',
+    '13',
+    'if (a.generation !== b.generation) return a.generation > b.generation',
+    '',
+  ),
+]
+
+export const mutants: readonly Mutant[] = [...reading, ...writing, ...beside, ...ofItems]

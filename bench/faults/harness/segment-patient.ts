@@ -34,14 +34,16 @@ export class SegmentPatient {
     const states = [{ end: 0, state: new Map(state) as State }]
     const keys: string[] = []
     for (let n = 0; states.at(-1)!.end < bytes; n++) {
-      const known = isLarge || keys.length === 0 ? undefined : random.pick(keys)
-      const what = random.int(10)
+      // First of all one of each.
+      const isFirst = n < 5
+      const known = isLarge || keys.length === 0 ? undefined : isFirst ? keys[0] : random.pick(keys)
+      const what = isFirst ? [2, 1, 2, 0, 2][n] : random.int(10)
       if (known !== undefined && what === 0) {
         space.delete(known)
         state.delete(known)
       } else {
         const key = known !== undefined && what === 1 ? known : `key ${keys.push(`key ${keys.length}`) - 1}`
-        const value = bytesFor(`${n}`, random.int(mostBytes)).toString('latin1')
+        const value = bytesFor(`${n}`, random.int(isFirst ? 20 : mostBytes)).toString('latin1')
         mustEqual(space.put([item(key, value, true)])[0], true, `putting ${key}`)
         state.set(key, value)
       }

@@ -1,6 +1,7 @@
 /** Row 10, first half: a real file system without space or inodes, at every step. */
 import { execFileSync } from 'node:child_process'
 import type { FullDiskArgument } from './children/full-disk.js'
+import type { FullItemsArgument } from './children/full-items.js'
 import { countsOf } from './harness/child.js'
 import { withFolder } from './harness/folders.js'
 import { bySize, type Counts, type RunOptions } from './harness/row.js'
@@ -35,13 +36,21 @@ export async function run({ size }: RunOptions): Promise<Counts> {
     ['size=4m,nr_inodes=120', { what: 'inodes', steps: inodes, bytes: 10_000, streamed: false }],
     ['size=4m,nr_inodes=120', { what: 'inodes', steps: inodes, bytes: 1_200_000, streamed: true }],
   ]
+  const some = bySize(size, { small: range(0, 24, 4), full: range(0, 60, 1), mutant: [0, 2, 8] })
+  const items: [options: string, Omit<FullItemsArgument, 'folder'>][] = [
+    ['size=2m', { what: 'pages', steps: some, count: 1, bytes: 3000 }],
+    ['size=2m', { what: 'pages', steps: some, count: 50, bytes: 1000 }],
+    ['size=2m', { what: 'pages', steps: some, count: 2, bytes: 60_000 }],
+    ['size=2m,nr_inodes=120', { what: 'inodes', steps: inodes, count: 20, bytes: 500 }],
+  ]
   await withFolder(async (folder) => {
-    for (const [options, rest] of cases) {
-      const args: FullDiskArgument = { folder, ...rest }
-      const counts = await countsOf('full-disk', args, { wrapper: onTmpfs(folder, `${options},mode=755`) })
-      total.steps! += rest.steps.length
+    const run = async (role: string, options: string, args: FullDiskArgument | FullItemsArgument): Promise<void> => {
+      const counts = await countsOf(role, args, { wrapper: onTmpfs(folder, `${options},mode=755`) })
+      total.steps! += args.steps.length
       for (const [name, count] of Object.entries(counts)) total[name] = (total[name] ?? 0) + count
     }
+    for (const [options, rest] of cases) await run('full-disk', options, { folder, ...rest })
+    for (const [options, rest] of items) await run('full-items', options, { folder, ...rest })
   })
   return { ...total, 'wrong values': 0, 'left behind': 0 }
 }

@@ -1,15 +1,22 @@
 /** The fault plan for segments and indexes. */
 import * as fs from 'node:fs'
 import * as path from 'node:path'
-import { beforeAll, describe, expect, test } from 'vitest'
+import { afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import { CurioError } from '../../src/errors.js'
 import { loadChecksums } from '../../src/store/checksum.js'
-import { failing, patchFs } from '../helpers/faults.js'
+import { failing, patchFs, systemError } from '../helpers/faults.js'
 import { otherProcess, segmentsOf } from '../helpers/items.js'
 import { Random } from '../helpers/random.js'
 import { tempDir } from '../helpers/temp.js'
 
 beforeAll(loadChecksums)
+afterEach(() => vi.restoreAllMocks())
+
+/** Lets time pass for whoever looks at `performance.now`. */
+function laterBy(ms: number): void {
+  const now = performance.now() + ms
+  vi.spyOn(performance, 'now').mockReturnValue(now)
+}
 
 describe('segments', () => {
   test('that end anywhere give every whole record, and the rest once it is there', async () => {
@@ -33,6 +40,25 @@ describe('segments', () => {
       expect([...reader.space.keys()].length).toBe(6)
       reader.space.close()
     }
+  })
+
+  test('that end anywhere within a replacement hold the old value or the new', async () => {
+    await using dir = tempDir()
+    const writer = otherProcess(dir.join('items'))
+    writer.put('k', 'old')
+    const [file] = segmentsOf(dir.join('items'))
+    const before = fs.statSync(file!).size
+    writer.put('k', 'new', true)
+    const bytes = fs.readFileSync(file!)
+    const copy = dir.join('copy', path.basename(file!))
+    fs.mkdirSync(dir.join('copy'))
+    for (let length = before; length <= bytes.byteLength; length++) {
+      fs.writeFileSync(copy, bytes.subarray(0, length))
+      const reader = otherProcess(dir.join('copy'))
+      expect([length, ['old', 'new'].indexOf(reader.text('k') ?? '') >= 0]).toEqual([length, true])
+      reader.space.close()
+    }
+    expect(otherProcess(dir.join('copy')).text('k')).toBe('new')
   })
 
   test('with any bit turned over lose at most the record it is in, with or without an index', async () => {
@@ -123,6 +149,68 @@ describe('segments', () => {
           if (nth >= made) break
         }
       }
+    }
+  })
+
+  test('that could not be read once are read the next time, at once and later', async () => {
+    for (const call of ['openSync', 'readSync', 'readdirSync', 'lstatSync'] as const) {
+      await using dir = tempDir()
+      otherProcess(dir.join('items')).put('a', 'A')
+      for (const ms of [0, 10, 2000]) {
+        const reader = otherProcess(dir.join('items'))
+        {
+          using _ = patchFs({
+            [call]: () => {
+              throw systemError('EIO', call)
+            },
+          })
+          expect(() => reader.text('a')).toThrow(/EIO/)
+        }
+        laterBy(ms)
+        expect([call, ms, reader.text('a')]).toEqual([call, ms, 'A'])
+        vi.restoreAllMocks()
+      }
+    }
+  })
+
+  test('that came while the folder could not be listed are found, though its time of change stands still', async () => {
+    await using dir = tempDir()
+    const still = () => fs.utimesSync(dir.join('items'), 1_700_000_000, 1_700_000_000)
+    otherProcess(dir.join('items')).put('a', 'A')
+    still()
+    const reader = otherProcess(dir.join('items'))
+    expect(reader.text('a')).toBe('A')
+    laterBy(4000)
+    {
+      using _ = patchFs({
+        readdirSync: () => {
+          throw systemError('EMFILE', 'readdirSync')
+        },
+      })
+      expect(() => reader.space.refresh()).toThrow(/EMFILE/)
+    }
+    otherProcess(dir.join('items')).put('b', 'B')
+    still()
+    reader.space.refresh()
+    expect(reader.text('b')).toBe('B')
+  })
+
+  test('of tries on a full disk leave no files', async () => {
+    await using dir = tempDir()
+    const space = otherProcess(dir.join('items'))
+    space.put('a', 'A')
+    {
+      using _ = failing('writeSync', 'ENOSPC')
+      for (let i = 0; i < 5; i++) expect(() => space.put('b', 'B')).toThrow(/ENOSPC/)
+    }
+    {
+      using _ = failing('linkSync', 'ENOSPC')
+      space.space.close()
+    }
+    expect(fs.readdirSync(dir.join('items'))).toHaveLength(1)
+    expect(space.put('b', 'B')).toBe(true)
+    for (const one of [space, otherProcess(dir.join('items'))]) {
+      expect([one.text('a'), one.text('b')]).toEqual(['A', 'B'])
     }
   })
 

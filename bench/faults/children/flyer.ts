@@ -5,6 +5,7 @@ import { BytesCacher } from '../../../cachers/bytes.js'
 import { obtain } from '../../../src/artifact/once.js'
 import { Store } from '../../../src/artifact/store.js'
 import { nameKey } from '../../../src/identity/key.js'
+import { wrongClock } from '../harness/clock.js'
 import { argument, commands, say } from '../harness/in-child.js'
 import { bytesFor, sha256Hex } from '../harness/random.js'
 
@@ -13,6 +14,8 @@ export interface FlyerArgument {
   /** One line per computation that began is appended here. */
   readonly log: string
   readonly lockStaleMs: number
+  /** How far this process's clock is from the right time. Default 0. */
+  readonly clockOffMs?: number
 }
 
 export interface FlightOrder {
@@ -23,7 +26,8 @@ export interface FlightOrder {
   readonly blocks: boolean
 }
 
-const { folder, log, lockStaleMs } = argument<FlyerArgument>()
+const { folder, log, lockStaleMs, clockOffMs = 0 } = argument<FlyerArgument>()
+if (clockOffMs !== 0) wrongClock(clockOffMs)
 const store = await Store.open({ folder, lockStaleMs, durability: 'cache' })
 process.on('uncaughtException', (error) => {
   say(JSON.stringify({ uncaught: String(error) }))

@@ -6,7 +6,7 @@ import { Store } from '../../../src/artifact/store.js'
 import { argument, say } from '../harness/in-child.js'
 import { bytesFor } from '../harness/random.js'
 import { type Counts, must } from '../harness/row.js'
-import { mustBeClean, mustHold, tryObtain, trySave } from '../harness/space.js'
+import { fill, mustBeClean, mustHold, tryObtain, trySave } from '../harness/space.js'
 
 export interface FullDiskArgument {
   readonly folder: string
@@ -17,7 +17,6 @@ export interface FullDiskArgument {
   readonly streamed: boolean
 }
 
-const page = 4096
 const { folder, what, steps, bytes, streamed } = argument<FullDiskArgument>()
 const filler = path.join(folder, 'filler')
 const old = ['old/1', 'old/2', 'old/3']
@@ -30,7 +29,7 @@ for (const key of old) kept.add((await store.save(key, BytesCacher, bytesFor(key
 for (const [n, step] of steps.entries()) {
   const name = `with ${step} ${what} free`
   const key = `new/${n}`
-  fill(step)
+  fill(filler, what, step)
   const saved = await trySave(store, key, bytes, streamed, name)
   counts[saved ? 'stored' : 'refused']! += 1
   if (step === 0) must(!saved, `${name}: a full disk took a value`)
@@ -38,7 +37,7 @@ for (const [n, step] of steps.entries()) {
   await mustHold(store, key, bytes, saved, name)
   // A stage needs the same space; twice, because a failure must not keep the second from running.
   await empty(key)
-  fill(step)
+  fill(filler, what, step)
   for (const time of [1, 2]) {
     if (!(await tryObtain(store, key, bytes, `${name}, time ${time}`))) counts['obtained uncached']! += 1
   }
@@ -58,32 +57,4 @@ async function empty(key: string): Promise<void> {
   for await (const { sha256 } of store.blobs.list()) {
     if (!kept.has(sha256)) await store.blobs.delete(sha256)
   }
-}
-
-function fill(free: number): void {
-  if (what === 'pages') fillPages(free)
-  else fillInodes(free)
-}
-
-function fillPages(free: number): void {
-  const fd = fs.openSync(filler, 'w')
-  let size = 0
-  try {
-    for (;;) size += fs.writeSync(fd, Buffer.alloc(page))
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error
-  }
-  fs.ftruncateSync(fd, Math.max(0, Math.floor(size / page) - free) * page)
-  fs.closeSync(fd)
-}
-
-function fillInodes(free: number): void {
-  fs.mkdirSync(filler)
-  let made = 0
-  try {
-    for (; ; made++) fs.writeFileSync(path.join(filler, String(made)), '')
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error
-  }
-  for (let n = 0; n < Math.min(free, made); n++) fs.unlinkSync(path.join(filler, String(n)))
 }

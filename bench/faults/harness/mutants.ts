@@ -38,37 +38,37 @@ const lock = guard('store/lock')
 const succession = guard('store/succession')
 
 const reading: readonly Mutant[] = [
-  blobs('SHA-256 on get', '8', 'return sha256(small) === digest ? small :', 'return digest ? small :'),
-  blobs('XXH64 on read', '8', 'if (chunkHashes(bytes, info.chunk) !== info.xxh64)', 'if (info.xxh64 === "")'),
+  blobs('SHA-256 on get', '8a', 'return sha256(small) === digest ? small :', 'return digest ? small :'),
+  blobs('XXH64 on read', '8a', 'if (chunkHashes(bytes, info.chunk) !== info.xxh64)', 'if (info.xxh64 === "")'),
   guard('store/ranges')(
     'XXH64 of a range',
-    '8',
+    '8a',
     'if (hex(hasher.digest()) !== info.xxh64.slice(index * 16, index * 16 + 16))',
     'if (hex(hasher.digest()) === "")',
   ),
-  entry('SHA-256 of an entry', '8', 'if (sha256(hashed) !== match[2])', 'if (match[2] === "")'),
+  entry('SHA-256 of an entry', '8a', 'if (sha256(hashed) !== match[2])', 'if (match[2] === "")'),
   entry(
     'the format under the hash of an entry',
-    '8',
+    '8a',
     'if (sha256(hashed) !== match[2])',
     'if (sha256(bytes.subarray(start, bytes.byteLength - 2)) !== match[2])',
     ['{formatVersion}:$', '{""}$'],
   ),
   blobs(
     'hash of a path handed out',
-    '8',
+    '8a',
     "const found = this.#files.look(digest, bytes)\n    if (found === 'damaged') this.#files.damaged",
     "const found = 'good' as string\n    if (found === 'damaged') this.#files.damaged",
   ),
   store(
     'blobs looked for before a hit',
-    '9',
+    '9a',
     'if (!(await this.present(artifact))) return',
     'if (this.id === "") return',
   ),
   store(
     'size looked at before a hit',
-    '9',
+    '9a',
     'this.blobs.sizeNow(file.sha256) === file.bytes',
     'this.blobs.sizeNow(file.sha256) !== undefined',
   ),
@@ -90,8 +90,8 @@ const reading: readonly Mutant[] = [
 ]
 
 const writing: readonly Mutant[] = [
-  files('a look at what is there', '9', "if (hashed.sha256 !== digest) return 'damaged'", ''),
-  files('replacing a bad blob', '9', 'this.#setAside(info.sha256)\n    io.replace(temp, final)', 'io.remove(temp)'),
+  files('a look at what is there', '9a', "if (hashed.sha256 !== digest) return 'damaged'", ''),
+  files('replacing a bad blob', '9a', 'this.#setAside(info.sha256)\n    io.replace(temp, final)', 'io.remove(temp)'),
   io('exclusive link', '4', 'fs.linkSync(temp, final)\n', 'fs.renameSync(temp, final)\n'),
   blobs(
     'a temporary, then a link',
@@ -179,11 +179,11 @@ const beside: readonly Mutant[] = [
   ),
   store(
     'the lock',
-    '6',
+    '6a',
     ': this.#lock.run(key.text, key.hash, look, async () => (await look()) ?? compute(), signal)',
     ': compute()',
   ),
-  slow(store('a second look under the lock', '6', 'async () => (await look()) ?? compute()', 'compute')),
+  slow(store('a second look under the lock', '6a', 'async () => (await look()) ?? compute()', 'compute')),
   slow(
     guard('store/temporaries')(
       'temporaries of the living spared',
@@ -195,13 +195,58 @@ const beside: readonly Mutant[] = [
   slow(
     lock(
       'a lost lock is only an event',
-      '6',
+      '6a',
       "onCompromised: (error) => this.events.emit({ kind: 'lock-lost', key, reason: error.message }),",
       '',
     ),
     'small',
   ),
-  slow(lock('a busy holder is waited for', '6', "return state === 'alive'", "return state === 'dead'"), 'small'),
+  slow(lock('a busy holder is waited for', '6a', "return state === 'alive'", "return state === 'dead'"), 'small'),
 ]
 
-export const mutants: readonly Mutant[] = [...reading, ...writing, ...beside]
+const ofItems: readonly Mutant[] = [
+  guard('store/items/record')(
+    'the checksum of a record',
+    '8b',
+    'return bytes.readUInt32LE(at) === sumLow() && bytes.readUInt32LE(at + 4) === sumHigh() ? length : undefined',
+    'return length',
+  ),
+  guard('store/items/index-file')(
+    'SHA-256 of an index',
+    '8b',
+    "if (!createHash('sha256').update(buffer.subarray(0, end)).digest().equals(buffer.subarray(end))) return undefined",
+    '',
+  ),
+  guard('store/items/index-file')(
+    'the length that an index is for',
+    '9b',
+    ' || buffer.readDoubleLE(16) !== segmentBytes',
+    '',
+  ),
+  guard('store/items/space')(
+    'a deletion said twice',
+    '8b',
+    'this.#append([1, 2].map((more)',
+    'this.#append([1].map((more)',
+  ),
+  guard('store/items/segment-writer')(
+    'no empty segment left by a full disk',
+    '10a',
+    'if (start === 0) fs.unlinkSync(this.file)',
+    '',
+  ),
+  guard('store/claims')(
+    'the claims of others',
+    '6b',
+    'for (const hash of other.hashes) if (wanted.has(hash)) lost.add(hash)',
+    '',
+  ),
+  guard('store/items/table')(
+    'a later generation before an earlier time',
+    '13',
+    'if (a.generation !== b.generation) return a.generation > b.generation',
+    '',
+  ),
+]
+
+export const mutants: readonly Mutant[] = [...reading, ...writing, ...beside, ...ofItems]

@@ -24,6 +24,7 @@ const sources = [
   'src/identity',
   'src/store',
   'src/artifact',
+  'src/execution',
   'cachers',
   'bench/faults',
 ]

@@ -1,5 +1,6 @@
 /** What must hold when a write was refused, whatever the reason. */
 import * as fs from 'node:fs'
+import * as path from 'node:path'
 import { BytesCacher } from '../../../cachers/bytes.js'
 import { obtain } from '../../../src/artifact/once.js'
 import type { Store } from '../../../src/artifact/store.js'
@@ -74,4 +75,35 @@ export async function mustHold(store: Store, key: string, bytes: number, said: b
 
 export function openDescriptors(): number {
   return fs.readdirSync('/proc/self/fd').length
+}
+
+const page = 4096
+
+/** Fills the file system until so many pages or inodes are free, with what is then at `filler`. */
+export function fill(filler: string, what: 'pages' | 'inodes', free: number): void {
+  if (what === 'pages') fillPages(filler, free)
+  else fillInodes(filler, free)
+}
+
+function fillPages(filler: string, free: number): void {
+  const fd = fs.openSync(filler, 'w')
+  let size = 0
+  try {
+    for (;;) size += fs.writeSync(fd, Buffer.alloc(page))
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error
+  }
+  fs.ftruncateSync(fd, Math.max(0, Math.floor(size / page) - free) * page)
+  fs.closeSync(fd)
+}
+
+function fillInodes(filler: string, free: number): void {
+  fs.mkdirSync(filler)
+  let made = 0
+  try {
+    for (; ; made++) fs.writeFileSync(path.join(filler, String(made)), '')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error
+  }
+  for (let n = 0; n < Math.min(free, made); n++) fs.unlinkSync(path.join(filler, String(n)))
 }

@@ -73,6 +73,7 @@ export class OwnSegments {
     if (writer === undefined) return
     this.#writer = undefined
     writer.close()
+    if (writer.length === 0) return
     try {
       writeIndex(writer.file, writer.length, this.options.modes.file)
     } catch (error) {

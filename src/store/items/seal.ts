@@ -41,7 +41,13 @@ export function writeIndex(file: string, length: number, mode: number): void {
   }
   const bytes = indexBytes(rows, length, digestOf(file, length))
   const temp = withRoom(() => io.writeTemp(path.dirname(file), bytes, mode, false))
-  if (!io.publish(temp, indexOf(file))) io.remove(temp)
+  let isPublished = false
+  try {
+    isPublished = io.publish(temp, indexOf(file))
+  } finally {
+    // A link may fail where a file could be made: it may need what a full disk has no more of.
+    if (!isPublished) io.remove(temp)
+  }
 }
 
 /** SHA-256 of a file's first `length` bytes. */

@@ -26,7 +26,7 @@ export class SegmentReader {
   readonly #window: FileWindow
   #salt: number | undefined
   #next = 0
-  #looked = { length: 0, at: 0 }
+  #seen = { length: 0, at: 0 }
 
   /** @param onDamage when its first bytes are not those of a segment. */
   constructor(
@@ -82,10 +82,18 @@ export class SegmentReader {
    * what lies behind it is found by its own mark. Leaves `scanned` behind the last good one.
    */
   scan(end: number, onRecord: OnRecord, onDamage: (place: number) => void): void {
-    if (this.#isTorn(end)) return
+    const now = performance.now()
+    if (this.#seen.length === end && now - this.#seen.at > tornMs) return
+    const isWhole = this.#scanned(end, onRecord, onDamage)
+    // Only now: what could not be read this time is read the next.
+    if (isWhole && this.#seen.length !== end) this.#seen = { length: end, at: now }
+  }
+
+  /** Whether all could be read. */
+  #scanned(end: number, onRecord: OnRecord, onDamage: (place: number) => void): boolean {
     const salt = this.#saltNow()
-    if (salt === undefined) return
     const held = this.#window
+    if (salt === undefined) return held.bytes.byteLength > 0
     let damaged: number | undefined
     let at = this.scanned
     held.read(at, Math.min(window, end - at))
@@ -105,19 +113,14 @@ export class SegmentReader {
       if (inside < 0 || (inside > 0 && inside + needed > held.bytes.byteLength))
         held.read(at, Math.min(window, end - at))
       else if (needed > held.bytes.byteLength && at + needed <= end) {
-        if (held.read(at, needed).byteLength < needed) return
+        if (held.read(at, needed).byteLength < needed) return false
       } else {
         damaged ??= at
         at += 8
       }
-      if (held.bytes.byteLength < headerBytes) return
+      if (held.bytes.byteLength < headerBytes) return false
     }
-  }
-
-  #isTorn(end: number): boolean {
-    const now = performance.now()
-    if (this.#looked.length !== end) this.#looked = { length: end, at: now }
-    return now - this.#looked.at > tornMs
+    return true
   }
 
   /** As the first good record says it, under its checksum; as the segment's first bytes do where there is none yet. */

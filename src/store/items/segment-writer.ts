@@ -77,6 +77,8 @@ export class SegmentWriter {
       this.#broken = true
       try {
         fs.ftruncateSync(fd, start)
+        // A full disk would else gather an empty file with each try.
+        if (start === 0) fs.unlinkSync(this.file)
       } catch (second) {
         // The error of the write is the one to report.
         if (io.errnoOf(second) === undefined) throw second

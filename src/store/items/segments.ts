@@ -54,8 +54,9 @@ export class Segments {
         this.#stamp = stamp
         this.#stampSince = now
       } else if (this.#listed - this.#stampSince > settledMs) return undefined
+      const names = new Set(stat === undefined ? [] : fs.readdirSync(this.dir))
       this.#listed = now
-      return new Set(stat === undefined ? [] : fs.readdirSync(this.dir))
+      return names
     } catch (error) {
       if (io.isAbsent(error)) return new Set()
       throw io.ioError('list', this.dir, error)

@@ -89,12 +89,14 @@ export class ItemSpace {
       if (times.has(item.key) || !givesWay(found, item)) return undefined
       const { kind, codec, payload } = item
       const key = encoded.at(i)
-      let generation = found === undefined ? 0 : found.slot.generation + 1
-      // Should the new record be damaged one day, this one still hides the old, which would come back as if never replaced.
-      if (isThere(found) && isValue(found.slot.kind)) records.push(this.#tombstone(key, generation++))
+      const next = found === undefined ? 0 : found.slot.generation + 1
+      const isReplaced = isThere(found) && isValue(found.slot.kind)
       const time = this.#tick()
       times.set(item.key, time)
-      records.push({ kind, key, codec, payload, generation, time })
+      records.push({ kind, key, codec, payload, generation: isReplaced ? next + 1 : next, time })
+      // Should the new record be damaged one day, this one still hides the old, which would come back as if never replaced. It comes
+      // second: whoever is killed between the two has not deleted what stood there.
+      if (isReplaced) records.push(this.#tombstone(key, next))
       return time
     })
     if (records.length > 0) this.#append(records)
@@ -138,8 +140,9 @@ export class ItemSpace {
   refresh(everyMs = 0): void {
     const now = performance.now()
     if (now - this.#refreshed < everyMs) return
-    this.#refreshed = now
     this.#standing.refresh()
+    // Only now: who looks after a failure must not take what was not seen for absent.
+    this.#refreshed = now
   }
 
   /** Makes what this process has put survive loss of power, with the names of folders up to `root`. */

@@ -1,4 +1,4 @@
-/** Row 6: many processes want one result; the one that computes it is well, killed, stopped, or too busy to answer. */
+/** Row 6, first half: many processes want one result; the one that computes it is well, killed, stopped, or too busy to answer. */
 import * as fs from 'node:fs'
 import * as path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'

@@ -1,4 +1,4 @@
-/** Row 8: every bit of an entry, a sidecar and a small blob turned over; random ones in a large blob. */
+/** Row 8, first half: every bit of an entry, a sidecar and a small blob turned over; random ones in a large blob. */
 import * as fs from 'node:fs'
 import * as path from 'node:path'
 import { BytesCacher } from '../../cachers/bytes.js'

@@ -1,4 +1,4 @@
-/** Row 9: files cut, extended, or of the right size with the wrong bytes; saving again heals each. */
+/** Row 9, first half: files cut, extended, or of the right size with the wrong bytes; saving again heals each. */
 import * as fs from 'node:fs'
 import * as path from 'node:path'
 import { withFolder } from './harness/folders.js'

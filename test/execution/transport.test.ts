@@ -142,16 +142,14 @@ describe('a job whose process died', () => {
     const { folder, notes, computed } = place()
     const one = startChild(program, ['wait', 'local', folder, notes])
     const status = () => new Waiting({ notes, infra: { folder, cluster: 'local' } }).infra.status()
-    while (!fs.existsSync(path.join(folder, 'jobs'))) await new Promise((resolve) => setTimeout(resolve, 2))
-    while (fs.readdirSync(path.join(folder, 'jobs')).length === 0)
-      await new Promise((resolve) => setTimeout(resolve, 2))
+    await vi.waitFor(async () => expect(await status()).toBe('running'), { timeout: 20_000, interval: 2 })
     while (!computed().includes('hang')) {
       expect(await status()).toBe('running')
       await new Promise((resolve) => setTimeout(resolve, 10))
     }
     one.kill('SIGKILL')
     await one.ended
-    await vi.waitFor(async () => expect(await status()).toBe('failed'), 5000)
+    await vi.waitFor(async () => expect(await status()).toBe('failed'), 20_000)
   })
 })
 

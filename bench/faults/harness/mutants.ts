@@ -33,6 +33,7 @@ const files = guard('store/blob-files')
 const io = guard('store/io')
 const commit = guard('store/commit')
 const store = guard('store/store')
+const flights = guard('store/flights')
 const entry = guard('store/entry')
 const lock = guard('store/lock')
 const succession = guard('store/succession')
@@ -46,11 +47,11 @@ const reading: readonly Mutant[] = [
     'if (hex(hasher.digest()) !== info.xxh64.slice(index * 16, index * 16 + 16))',
     'if (hex(hasher.digest()) === "")',
   ),
-  entry('SHA-256 of an entry', '8a', 'if (sha256(hashed) !== match[2])', 'if (match[2] === "")'),
+  entry('SHA-256 of an entry', '8a', 'if (hash !== match[2])', 'if (match[2] === "")'),
   entry(
     'the format under the hash of an entry',
     '8a',
-    'if (sha256(hashed) !== match[2])',
+    'if (hash !== match[2])',
     'if (sha256(bytes.subarray(start, bytes.byteLength - 2)) !== match[2])',
     ['{formatVersion}:$', '{""}$'],
   ),
@@ -177,13 +178,13 @@ const beside: readonly Mutant[] = [
     'if (!(await this.store.present(artifact))) return',
     'if (artifact.name === "") return',
   ),
-  store(
+  flights(
     'the lock',
     '6a',
-    ': this.#lock.run(key.text, key.hash, look, async () => (await look()) ?? compute(), signal)',
-    ': compute()',
+    ': this.#lock.run(key.text, key.hash, look, async () => (await look()) ?? inner(), signal)',
+    ': inner()',
   ),
-  slow(store('a second look under the lock', '6a', 'async () => (await look()) ?? compute()', 'compute')),
+  slow(flights('a second look under the lock', '6a', 'async () => (await look()) ?? inner()', 'inner')),
   slow(
     guard('store/temporaries')(
       'temporaries of the living spared',
@@ -217,12 +218,10 @@ const ofItems: readonly Mutant[] = [
     "if (!createHash('sha256').update(buffer.subarray(0, end)).digest().equals(buffer.subarray(end))) return undefined",
     '',
   ),
-  guard('store/items/index-file')(
-    'the length that an index is for',
-    '9b',
-    ' || buffer.readDoubleLE(16) !== segmentBytes',
+  guard('store/items/index-file')('the length that an index is for', '9b', ' || sealedBytes < segmentBytes', '', [
+    "if (sealedBytes > segmentBytes) return 'cut'",
     '',
-  ),
+  ]),
   guard('store/items/space')(
     'a deletion said twice',
     '8b',

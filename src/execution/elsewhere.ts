@@ -57,11 +57,17 @@ async function* inChunks<I>(
   const { store, recipe } = shelf
   await shelf.describe()
   await before()
-  // What stood before a forced run, or one that tries again: a worker that died left it as it was.
-  const all = chunks.flatMap((chunk) => chunk.map(({ uid }) => uid))
-  const old = new Map(shelf.lookAgain(all).map((record, i) => [all[i]!, record?.time]))
   const claims = claimsAround()
   const assignments = chunks.map((items) => ({ ...assign(), items, claims }))
+  // What does not count in this mode: a worker that died left it as it was.
+  const old = new Map<string, number>()
+  const mode = assignments[0]?.mode
+  for (const chunk of mode === 'force' || mode === 'retry' ? chunks : []) {
+    const uids = chunk.map(({ uid }) => uid)
+    for (const [i, record] of shelf.lookAgain(uids).entries()) {
+      if (record !== undefined && (mode === 'force' || record.kind === 'error')) old.set(uids[i]!, record.time)
+    }
+  }
   let failure: JobError | undefined
   for await (const { index, outcome } of runOn(infra.cluster, assignments, infra.options, store, signal)) {
     const uids = chunks[index]!.map(({ uid }) => uid)

@@ -1,5 +1,5 @@
 import { Store } from 'curio'
-import { JsonCacher, MsgpackCacher, TensorCacher, TextCacher } from 'curio/cachers'
+import { FileReferenceCacher, JsonCacher, MsgpackCacher, TensorCacher, TextCacher } from 'curio/cachers'
 import { describe, expect, test } from 'vitest'
 import { tempDir } from '../helpers/temp.js'
 
@@ -86,6 +86,8 @@ describe('store.items', () => {
       ]),
     ).rejects.toThrow(/use MsgpackCacher/)
     expect(items.size).toBe(0)
+    // Nobody would ask, at each look, whether the file is still what it was.
+    expect(() => store.items('refused', { cacher: FileReferenceCacher as never })).toThrow(/outside the store/)
     expect(() => store.items('refused', { cachr: MsgpackCacher } as never)).toThrow(/did you mean cacher/)
   })
 })

@@ -46,7 +46,15 @@ export { type CurrentJob, currentJob, type Job, type JobPaths } from './executio
 export type { ItemStatus, Lookup as StepLookup } from './execution/lookup.js'
 export { isMain } from './execution/main.js'
 export { type ItemMap, MapInfra, type MapMethodOptions, map, toArray } from './execution/map.js'
-export type { Cluster, ExecMode, InfraOptions, MapInput, StepInput, TaskInput } from './execution/options.js'
+export type {
+  Cluster,
+  ExecMode,
+  InfraOptions,
+  MapInput,
+  PlaceInput,
+  StepInput,
+  TaskInput,
+} from './execution/options.js'
 export { register } from './execution/register.js'
 export type { Results } from './execution/results.js'
 export { currentSignal, withSignal } from './execution/signal.js'

@@ -73,7 +73,7 @@ export async function obtain(store: Store, request: Request, recovering = false)
   const started = performance.now()
   let reason: MissReason | 'forced' | 'invalid' = 'absent'
   let mustReplace = false
-
+  /** What a forced run found, and does not take. */
   let before: Entry | undefined
 
   const look = async (isAfter = false): Promise<Obtained | undefined> => {

@@ -98,6 +98,6 @@ async function exportedBy(file: string, name: string, where: string, worker: Wor
   const named = here ?? found[name] ?? Object.values(found).find(isNamed)
   if (typeof named === 'function') return named
   throw new DeclarationError(`${file} does not export ${name}`, {
-    hint: `a worker imports it: export it at the top of the module, the same each time`,
+    hint: 'a worker imports it: export it at the top of the module, the same each time',
   })
 }

@@ -29,8 +29,15 @@ class Call {
   }
 }
 
-/** Results in memory, of each function by folder: every call has an infra of its own. */
-const memories = new WeakMap<Definition, Map<string | undefined, Kept>>()
+/** What the calls of a function share: every one has an infra of its own. */
+interface Shared {
+  /** Unlike others of its module: a function may be declared in two versions. */
+  readonly sentName: string
+  /** Results in memory, by folder. */
+  readonly memories: Map<string | undefined, Kept>
+}
+
+const shared = new WeakMap<Definition, Shared>()
 
 /** A task whose fields are arguments: all of them count. */
 class CallTask extends Task {
@@ -61,9 +68,9 @@ class CallTask extends Task {
 
   protected override get memory(): Kept {
     const { folder } = this
-    const byFolder = memories.get(this.definition)!
-    const kept = byFolder.get(folder) ?? new Kept()
-    byFolder.set(folder, kept)
+    const { memories } = shared.get(this.definition)!
+    const kept = memories.get(folder) ?? new Kept()
+    memories.set(folder, kept)
     return kept
   }
 
@@ -77,7 +84,7 @@ class CallTask extends Task {
     const { version, codeChange } = this.options
     return {
       module: at.file,
-      exported: sentName(this.definition),
+      exported: shared.get(this.definition)!.sentName,
       input: { args: this.#args, infra: { version, codeChange } },
     }
   }
@@ -85,8 +92,8 @@ class CallTask extends Task {
 
 /**
  * Keeps the results of a function of one object: `const slow = withInfra({ folder }, async function slow({ a, b }: { a: number; b: number }) { … })`.
- * They are known by the function's module and name, the version, and the arguments, which are data. For workers it must be exported, at
- * the top of its module, under its own name.
+ * They are known by the function's module and name, the version, and the arguments, which are data. For workers it must be declared at
+ * the top of its module.
  *
  * A call may change the infra: `slow({ a: 3, b: 4 }, { mode: 'force' })`.
  */
@@ -102,7 +109,8 @@ export function withInfra<A extends object, R>(
   const source = sourceOf(fn)
   const schema = infraSchema<Task, TaskInput>('task', seeds, (made) => new CallTask(made))
   const { version = '1' } = seeds
-  declareOnce(checkId(idOf(name, at, fn.name), version), version, at?.place, name !== undefined, source.sha256)
+  const id = checkId(idOf(name, at, fn.name), version)
+  declareOnce(id, version, at?.place, name !== undefined, source.sha256)
   const definition: Definition = {
     member: fn.name,
     body: fn as (args: never) => unknown,
@@ -112,7 +120,8 @@ export function withInfra<A extends object, R>(
     name,
     cacher: cacher === undefined ? undefined : (cacherInstance(cacher as CacherSpec) as Cacheable<unknown, unknown>),
   }
-  memories.set(definition, new Map())
+  const sentName = `${id},${version}`
+  shared.set(definition, { sentName, memories: new Map() })
   const make = (args: object, infra: TaskInput = {}): Call => {
     const parsed = schema.safeParse(infra)
     if (!parsed.success) {
@@ -129,14 +138,9 @@ export function withInfra<A extends object, R>(
     const sent = args as unknown as { readonly args: object; readonly infra: TaskInput }
     return make(sent.args, sent.infra)
   }
-  if (at !== undefined) noteDeclared(at.file, sentName(definition), called)
+  if (at !== undefined) noteDeclared(at.file, sentName, called)
   Object.defineProperty(called, 'name', { value: fn.name })
   return called as unknown as (args: A, infra?: TaskInput) => Promise<R>
-}
-
-/** Unlike others of its module: the same function may be declared under two names. */
-function sentName({ name, at, member }: Definition): string {
-  return idOf(name, at, member)
 }
 
 function checkedArgs(name: string, args: unknown): Readonly<Record<string, unknown>> {

@@ -18,7 +18,8 @@ export interface Placed {
   readonly lazy: boolean
   readonly resolve: boolean
   readonly stage: string
-  readonly origin: Origin
+  /** Undefined in a worker. */
+  readonly origin?: Origin
 }
 
 /** What a lazily resolved name is a handle on. */

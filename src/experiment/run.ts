@@ -1,7 +1,5 @@
 import { acceptable, described } from '../artifact/accept.js'
-
 import { noteComputing } from '../artifact/computing.js'
-
 import { exportCopy } from '../artifact/export.js'
 import { type Computed, type Mode, obtain } from '../artifact/once.js'
 import { provenance } from '../artifact/provenance.js'
@@ -14,7 +12,7 @@ import { decide, type OutputPlan, type Plan, type StageSpec } from './decide.js'
 import { outputValues } from './outputs.js'
 import { InputsChanged, type StageRecord } from './record.js'
 import type { StageRun } from './report.js'
-import { notInStore, runElsewhere, type StageCall, taken } from './stage-call.js'
+import { runElsewhere, type StageCall, taken } from './stage-call.js'
 
 const maxRounds = 4
 
@@ -106,9 +104,9 @@ async function execute(
       signal,
       accept: (entry) => acceptable(entry, { ...spec, params: plan.params }, (text) => reporter.warn(spec.name, text)),
       compute,
-      ...(isElsewhere(sent, store)
-        ? { elsewhere: (signal) => runElsewhere(sent, plan, store, { mode, token, signal }) }
-        : {}),
+      ...(spec.infra === undefined || store.readOnly
+        ? {}
+        : { elsewhere: (signal) => runElsewhere(sent, plan, store, { mode, token, signal }) }),
       describe: (seconds) => describeEntry(record, spec, plan, seconds),
       onCompute: started,
       onUnfit: (name) =>
@@ -141,18 +139,6 @@ async function execute(
     if (error instanceof InputsChanged) return 'inputs-changed'
     throw error
   }
-}
-
-/** Whether a worker is to do it; a store or an input that no worker could get is said. */
-function isElsewhere(call: StageCall, store: Store): boolean {
-  if (call.spec.infra === undefined || store.readOnly) return false
-  const name = notInStore(call, store)
-  if (name === undefined) return true
-  call.record.reporter.warn(
-    call.spec.name,
-    `input ${name} is not in the store, so that no worker could read it: computed here`,
-  )
-  return false
 }
 
 /** What this stage does in this run: the run's word goes before the stage's own. */

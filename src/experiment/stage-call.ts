@@ -34,7 +34,7 @@ interface SentHandle {
   /** The output of a stage whose cacher that is, where its name alone does not say it. */
   readonly reader: { readonly of: object; readonly member?: string | undefined; readonly output: string } | undefined
   /** Undefined: it was given by hand. */
-  readonly how: { readonly lazy: boolean; readonly resolve: boolean; readonly stage: string } | undefined
+  readonly how: Placed | undefined
 }
 
 interface SentRecord {
@@ -67,7 +67,7 @@ export function taken(call: StageCall): StageCall {
 }
 
 /** Name of an input that a worker could not get: it is in no store, or in another. */
-export function notInStore({ record, spec, given, over }: StageCall, { blobs }: Store): string | undefined {
+function notInStore({ record, spec, given, over }: StageCall, { blobs }: Store): string | undefined {
   const all = [
     ...slotsOf(record, spec.inputs, given),
     ...(over ?? []).flatMap((one) => slotsOf(one, spec.over!.inputs)),
@@ -82,13 +82,22 @@ export function notInStore({ record, spec, given, over }: StageCall, { blobs }: 
   return far?.[0]
 }
 
-/** Has a worker do it, and store it. Bytes of an input that are found gone there are made again here, once. */
+/**
+ * Has a worker do it, and store it; does nothing, and says so, where no worker could read an input. Bytes of an input that are found gone
+ * there are made again here, once.
+ */
 export async function runElsewhere(
   call: StageCall,
   { key, inputs }: Plan,
   store: Store,
   { mode, token, signal }: Pick<Assignment, 'mode' | 'token'> & { readonly signal: AbortSignal | undefined },
 ): Promise<void> {
+  const { record, spec } = call
+  const far = notInStore(call, store)
+  if (far !== undefined) {
+    record.reporter.warn(spec.name, `input ${far} is not in the store, so that no worker could read it: computed here`)
+    return
+  }
   const assignment: Assignment = {
     where: key.text,
     config: await travelling(call, store),
@@ -102,14 +111,14 @@ export async function runElsewhere(
   const all = [...inputs.values()].flatMap((input) => [input, ...(input.parts ?? []).map(([, part]) => part)])
   for (let isAgain = false; ; isAgain = true) {
     try {
-      return await elsewhere(call.spec.infra!, assignment, key, store, signal)
+      return await elsewhere(spec.infra!, assignment, key, store, signal)
     } catch (error) {
       const gone: typeof all = []
       for (const input of all) if (await isGone(input.handle)) gone.push(input)
       if (isAgain || gone.length === 0 || !CurioError.is(error, 'ERR_JOB')) throw error
       for (const input of gone) {
         await (input.handle as ArtifactHandle<unknown>).ready()
-        await input.confirm?.(call.spec.name)
+        await input.confirm?.(spec.name)
       }
     }
   }
@@ -188,23 +197,23 @@ async function sentRecord(
   }
 }
 
-/** @param how undefined: it was given by hand. */
-async function sentHandle(name: string, handle: ArtifactHandle<unknown>, how: Placed | undefined): Promise<SentHandle> {
+/** @param placed undefined: it was given by hand. */
+async function sentHandle(
+  name: string,
+  handle: ArtifactHandle<unknown>,
+  placed: Placed | undefined,
+): Promise<SentHandle> {
   const { artifact, entry, cacher } = handle.parts
-  if (cacher === undefined || (await isPlain(cacher)))
-    return { name, artifact, entry, isNamed: cacher !== undefined, reader: undefined, how: sentHow(how) }
-  if (how === undefined) {
+  const { origin, ...how } = placed ?? {}
+  const sent = { name, artifact, entry, isNamed: cacher !== undefined, how: placed && (how as Placed) }
+  if (cacher === undefined || (await isPlain(cacher))) return { ...sent, reader: undefined }
+  if (placed === undefined || origin === undefined) {
     throw new DeclarationError(`${name} is read by a cacher of its own, which cannot be sent to a worker`, {
       hint: 'name the stage that makes it among the inputs, and do not set it by hand',
     })
   }
-  const { stage, origin } = how
-  const reader = { of: originOf(stage, origin), member: origin.member, output: handle.name }
-  return { name, artifact, entry, isNamed: true, reader, how: sentHow(how) }
-}
-
-function sentHow(how: Placed | undefined): SentHandle['how'] {
-  return how && { lazy: how.lazy, resolve: how.resolve, stage: how.stage }
+  const reader = { of: originOf(placed.stage, origin), member: origin.member, output: handle.name }
+  return { ...sent, reader }
 }
 
 function handleIn(slot: Slot): ArtifactHandle<unknown> | undefined {
@@ -281,7 +290,7 @@ async function received(sent: SentRecord, experiment: Experiment, options: RunOp
     const about = { store, cacher }
     const handle = new ArtifactHandle({ artifact, blobs: store.blobs }, entry, about)
     if (how === undefined) record.set(name, handle)
-    else record.place(name, handle, { ...how, origin: { value: received, name: '', file: undefined } })
+    else record.place(name, handle, how)
   }
   return record
 }

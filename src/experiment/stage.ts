@@ -38,7 +38,7 @@ export interface StageOptions {
   readonly mode?: 'cached' | 'force' | 'read-only'
   /**
    * Where it is computed: `{ cluster: 'processpool' }`, with the options of a task's infra that say how. Default: in this process. For a
-   * worker, the stage, or the class whose method it is, must be exported by its module.
+   * worker, the stage must be declared at the top of its module, which must export the classes of its parameters and of methods.
    */
   readonly infra?: PlaceInput
 }

@@ -87,6 +87,21 @@ it('a program that keeps its results in memory only needs no store', async () =>
   expect(computed()).toEqual(['task'])
 })
 
+it('an experiment at the top of a module that a worker imports is refused, and waits for nothing', async () => {
+  const { notes, folder } = place()
+  const text = `
+    import { Config, Experiment, stage, TaskInfra, task } from 'curio'
+    export class Inner extends Config({ infra: TaskInfra() }) {
+      @task() async run() { return 1 }
+    }
+    const outer = stage({ outputs: { one: null } }, async function outerStage() {
+      return { one: await new Inner({ infra: { folder: '${folder}', cluster: 'processpool' } }).run() }
+    })
+    await new Experiment({ name: 'top', store: '${folder}', progress: false }).run(undefined, [outer])`
+  const error = await failure(child(program(text), [], { NOTES: notes }))
+  expect(error.message).toContain('stage outerStage starts work when it is imported')
+})
+
 describe('two programs with pools', () => {
   it.each(['processpool', 'threadpool'])(
     'that need overlapping items, 10,000 each, compute each once: %s',

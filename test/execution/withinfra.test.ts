@@ -3,7 +3,7 @@ import * as path from 'node:path'
 import { type TaskInput, withInfra } from 'curio'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { failure, tempDir } from '../experiment/helpers.js'
-import { add, look, named, ran, seen } from './fixtures/functions.js'
+import { add, look, named, newer, older, ran, refers, seen, takesInfra } from './fixtures/functions.js'
 
 let folder = ''
 
@@ -67,6 +67,27 @@ describe('a function with an infra', () => {
     ran.length = 0
     for (const x of ['a'.repeat(60), 'b'.repeat(60), 'a'.repeat(60)]) await named({ x }, { keepInRam: 100 })
     expect(ran).toHaveLength(3)
+  })
+
+  it('is kept in memory only while what it refers to is the same', async () => {
+    const file = path.join(tempDir(), 'file')
+    fs.writeFileSync(file, 'one')
+    const infra = { keepInRam: true, folder }
+    for (const text of ['one', 'one', 'other']) {
+      fs.writeFileSync(file, text)
+      expect(await refers({ file }, infra)).toBe(file)
+    }
+    expect(ran).toEqual([file, file])
+  })
+
+  it.each(['threadpool', 'processpool', 'local', 'debug'])('goes to a worker as it is called: %s', async (cluster) => {
+    const infra = { folder, cluster }
+    expect((await older({ x: 1 }, infra)).slice(0, 2)).toEqual([1, 'older'])
+    expect((await newer({ x: 1 }, infra)).slice(0, 2)).toEqual([1, 'newer'])
+    const [, , pid] = await newer({ x: 1 }, { ...infra, version: '3' })
+    expect(pid === process.pid).toBe(cluster === 'threadpool' || cluster === 'debug')
+    expect(await newer({ x: 2 }, { ...infra, codeChange: 'ignore' })).toHaveLength(3)
+    expect(await takesInfra({ infra: 'mine' }, infra)).toBe('mine!')
   })
 
   it('without a folder is the function', async () => {

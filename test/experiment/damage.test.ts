@@ -1,6 +1,6 @@
 import * as fs from 'node:fs'
 import * as path from 'node:path'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, test } from 'vitest'
 import { z } from 'zod'
 import { JsonCacher } from '../../cachers/json.js'
 import { TextCacher } from '../../cachers/text.js'
@@ -51,6 +51,17 @@ const damages: [string, (file: string) => void][] = [
     },
   ],
 ]
+
+test('bytes that are evicted after the run was over, and its signal aborted, are computed again all the same', async () => {
+  const { store, experiment, first, take } = await firstRun('damage/aborted')
+  const stop = new AbortController()
+  const record = await experiment.run(new Params({ a: 7 }), [first], { signal: stop.signal })
+  stop.abort()
+  take()
+  await store.evict(record.stages[0]!.key)
+  expect(await record.get('plain')).toBe('p7')
+  expect(take()).toEqual(['first'])
+})
 
 describe('bytes that are gone or short', () => {
   describe.each(['plain', 'big'] as const)('of output %s', (output) => {

@@ -8,7 +8,7 @@ import { discard, type Figure, folder, inTurns, ratio, timed } from './measure.j
 import { Spin, spin } from './pools-work.js'
 
 const workers = 2
-const seeds = Array.from({ length: 120 }, (_, i) => i)
+const seeds = Array.from({ length: 240 }, (_, i) => i)
 
 export async function run(): Promise<Figure[]> {
   const dir = folder()

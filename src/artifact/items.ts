@@ -1,7 +1,7 @@
 import { CurioError, DeclarationError, ReadOnlyError, refuseUnknown } from '../errors.js'
 import type { Artifact } from '../store/entry.js'
 import type { ItemRecord } from '../store/items/record.js'
-import type { ItemSpace, NewItem } from '../store/items/space.js'
+import type { ItemSpace } from '../store/items/space.js'
 import { type CacherSpec, cacherInstance } from './cacheable.js'
 import { artifactIn, type EncodedItem, gone, ItemCodec } from './item-codec.js'
 import type { Store } from './store.js'
@@ -138,19 +138,23 @@ export class Items<T = unknown> {
   /** Puts items in one write; for each whether it stands now. A large value whose bytes are gone gives way to another. */
   async put(items: readonly EncodedItem[]): Promise<boolean[]> {
     this.#refuseReadOnly()
-    this.#space.refresh()
-    const there = this.#space.getMany(items.map(({ key }) => key))
-    const given: NewItem[] = []
-    for (const [i, item] of items.entries()) {
-      const record = there[i]
-      const isGone = record?.kind === 'blob' && !(await this.#store.present(artifactIn(record)))
-      given.push(isGone ? { ...item, force: item.force || record } : item)
-    }
-    const stands = this.#space.put(given)
+    const stands = this.#space.put(items)
+    await this.#replaceGone(items, stands)
     for (const [i, { restore, payload }] of items.entries()) {
       if (stands[i] && restore !== undefined) await this.#keep(artifactIn({ payload }), restore)
     }
     return stands
+  }
+
+  /** Puts once more what gave way to a value whose bytes are gone. */
+  async #replaceGone(items: readonly EncodedItem[], stands: boolean[]): Promise<void> {
+    const lost = stands.includes(false) ? [...items.keys()].filter((i) => !stands[i]) : []
+    const there = this.#space.getMany(lost.map((i) => items[i]!.key))
+    for (const [n, i] of lost.entries()) {
+      const record = there[n]
+      if (record?.kind !== 'blob' || (await this.#store.present(artifactIn(record)))) continue
+      stands[i] = this.#space.put([{ ...items[i]!, force: record }])[0]!
+    }
   }
 
   /** A clean-up may have taken bytes between their put and the record that needs them. */

@@ -28,6 +28,8 @@ export interface Compute<I, O> {
 
 /** Where results go. */
 export interface Sink {
+  /** How long a result may wait to be stored with others, in milliseconds. */
+  readonly waitMs: number
   /** Stores results in one write; gives back what stands then. */
   put(items: readonly EncodedItem[]): Promise<readonly Done[]>
   /** Takes back what was put of a call that broke the rules. */
@@ -36,9 +38,8 @@ export interface Sink {
   failed(error: unknown): void
 }
 
-/** Results are stored together, until there are so many, or so many milliseconds have passed. */
+/** Results are stored together, until there are so many, or the first has waited as long as it may. */
 const groupSize = 256
-const groupMs = 5
 /** Items after which others of the process get a turn. */
 const turnMs = 20
 
@@ -151,7 +152,7 @@ export async function* computeBatch<I, O>(
     for await (const result of call.results(signal)) {
       pending.push(await encoded(todo[count++]!.uid, result))
       const now = performance.now()
-      if (pending.length >= groupSize || now - since > groupMs) {
+      if (pending.length >= groupSize || now - since > sink.waitMs) {
         yield await flush()
         since = performance.now()
       }

@@ -55,7 +55,6 @@ async function* inChunks<I>(
   signal: AbortSignal,
 ): AsyncGenerator<readonly Done[]> {
   const { store, recipe } = shelf
-  await shelf.describe()
   await before()
   const claims = claimsAround()
   const assignments = chunks.map((items) => ({ ...assign(), items, claims }))
@@ -68,23 +67,32 @@ async function* inChunks<I>(
       if (record !== undefined && (mode === 'force' || record.kind === 'error')) old.set(uids[i]!, record.time)
     }
   }
+  // Once the workers are at it; who of them is ready sooner does the same.
+  const described = new Promise(setImmediate).then(() => shelf.describe())
+  described.catch(() => undefined)
   let failure: JobError | undefined
-  for await (const { index, outcome } of runOn(infra.cluster, assignments, infra.options, store, signal)) {
-    const uids = chunks[index]!.map(({ uid }) => uid)
-    const records = shelf.lookAgain(uids)
-    const done = uids.flatMap((uid, i): Done[] => {
-      const record = records[i]
-      return record === undefined || record.time === old.get(uid) ? [] : [doneOf(uid, record)]
-    })
-    if (done.length > 0) yield done
-    const isDone = new Set(done.map(({ key }) => key))
-    const left = uids.filter((uid) => !isDone.has(uid))
-    if (outcome.ok) {
-      if (left.length === 0) continue
-      failure ??= new JobError(recipe.key.text, `a worker said that it was done, and did not store ${listed(left)}`)
-    } else if (!outcome.isStored || !done.some(({ kind }) => kind === 'error')) {
-      failure ??= jobError(assignments[index]!, outcome, left)
+  try {
+    for await (const { index, outcome } of runOn(infra.cluster, assignments, infra.options, store, signal)) {
+      await described
+      const uids = chunks[index]!.map(({ uid }) => uid)
+      const records = shelf.lookAgain(uids)
+      const done = uids.flatMap((uid, i): Done[] => {
+        const record = records[i]
+        return record === undefined || record.time === old.get(uid) ? [] : [doneOf(uid, record)]
+      })
+      if (done.length > 0) yield done
+      const isDone = new Set(done.map(({ key }) => key))
+      const left = uids.filter((uid) => !isDone.has(uid))
+      if (outcome.ok) {
+        if (left.length === 0) continue
+        failure ??= new JobError(recipe.key.text, `a worker said that it was done, and did not store ${listed(left)}`)
+      } else if (!outcome.isStored || !done.some(({ kind }) => kind === 'error')) {
+        failure ??= jobError(assignments[index]!, outcome, left)
+      }
     }
+  } finally {
+    // Nothing is written after the end.
+    await described.catch(() => undefined)
   }
   if (failure !== undefined) throw failure
 }

@@ -4,9 +4,13 @@ import { doneOf } from './shelf.js'
 import { withSignal } from './signal.js'
 import { isThere, type Work } from './work.js'
 
+/** How long a result may wait to be stored with others, in milliseconds: while somebody waits for it, and when it is for later. */
+const waitMs = { asked: 5, unasked: 50 }
+
 /** Computes what is missing of these items, for whoever reads the results later: a worker. */
 export async function ensure<I, O>(work: Work<I, O>, items: readonly Todo<I>[], signal: AbortSignal): Promise<void> {
-  for await (const _ of computeMissing(work, new Map(items.map(({ uid, value }) => [uid, value])), signal));
+  const all = new Map(items.map(({ uid, value }) => [uid, value]))
+  for await (const _ of computeMissing({ ...work, waitMs: waitMs.unasked }, all, signal));
 }
 
 /** Claims, looks again, and computes; what others compute meanwhile is waited for. */
@@ -87,7 +91,8 @@ function computeHere<I, O>(
   signal: AbortSignal,
 ): AsyncGenerator<readonly Done[]> {
   const { shelf } = work
-  const sink = shelf === undefined ? nowhere : shelf.sink(work.mode === 'force', work.mode === 'retry')
+  const where = shelf === undefined ? nowhere : shelf.sink(work.mode === 'force', work.mode === 'retry')
+  const sink = { ...where, waitMs: work.waitMs ?? waitMs.asked }
   return computeBatch(work.where, todo, work.compute, work.codec, sink, signal)
 }
 

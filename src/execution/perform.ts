@@ -85,10 +85,17 @@ async function infraFor(packed: Packed, worker: Worker): Promise<Performer> {
   return infra
 }
 
+/** Modules that are here, by file: with a loader, each import of one asks another thread for it. */
+const modules = new Map<string, Record<string, unknown>>()
+
 async function imported(file: string, where: string, worker: Worker): Promise<Record<string, unknown>> {
   if (worker.isHere?.(file) === true) return {}
+  const known = modules.get(file)
+  if (known !== undefined) return known
   await worker.prepare?.(file)
-  return (await whileImporting(where, () => import(pathToFileURL(file).href))) as Record<string, unknown>
+  const found = (await whileImporting(where, () => import(pathToFileURL(file).href))) as Record<string, unknown>
+  modules.set(file, found)
+  return found
 }
 
 async function exportedBy(file: string, name: string, where: string, worker: Worker): Promise<unknown> {

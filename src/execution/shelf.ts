@@ -75,7 +75,7 @@ export class Shelf<O> {
   }
 
   /** @param force replace values, @param retry replace errors. */
-  sink(force: boolean, retry: boolean): Sink {
+  sink(force: boolean, retry: boolean): Omit<Sink, 'waitMs'> {
     return {
       put: (items) => this.#put(items.map((item) => this.#replacing(item, force, force || retry))),
       failed: (error) => this.#failed(error),

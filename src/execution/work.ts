@@ -26,6 +26,8 @@ export interface Work<I, O> {
   /** Items that were computed in this forced run already. */
   readonly forced: Set<string>
   readonly forbidSingle: boolean
+  /** How long a result may wait to be stored with others, in milliseconds. */
+  readonly waitMs?: number
   uidOf(value: I): string
   readonly compute: Compute<I, O>
   /** Undefined: here, one after the other. */

@@ -1,7 +1,8 @@
 import * as fs from 'node:fs'
+import { fileURLToPath } from 'node:url'
 import { Chain, toArray } from 'curio'
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { failure, listing } from '../experiment/helpers.js'
+import { child, failure, listing } from '../experiment/helpers.js'
 import { Dies, hidden, Nested, Rough, Squarer, Sums, Tally, Waiting, Where } from './fixtures/work.js'
 import { computedIn, place, until } from './helpers.js'
 
@@ -109,7 +110,7 @@ describe.each(clusters)('a %s', (cluster) => {
     const { notes, folder, computed } = place()
     vi.spyOn(process.stderr, 'write').mockReturnValue(true)
     const xp = new Rough({ notes, infra: { folder, cluster, maxWorkers: 2, maxJobs: 2 } })
-    const items = ['sleep 20 a', 'sleep 20 b', 'die-once x', 'c', 'd', 'e']
+    const items = ['sleep 60 a', 'sleep 60 b', 'die-once x', 'c', 'd', 'e']
     expect(await toArray(xp.process(items))).toEqual(items.map((item) => item.toUpperCase()))
     // What was stored before it died was not computed again.
     expect(computed()).toEqual([...items, 'die-once x'].sort())
@@ -132,7 +133,7 @@ describe.each(clusters)('a %s', (cluster) => {
     const { notes, folder } = place()
     vi.spyOn(process.stderr, 'write').mockReturnValue(true)
     const infra = { folder, cluster, maxWorkers: 2, maxJobs: 1 }
-    const few = await failure(toArray(new Rough({ notes, infra }).process(['sleep 20 a', 'exit 3', 'c'])))
+    const few = await failure(toArray(new Rough({ notes, infra }).process(['sleep 60 a', 'exit 3', 'c'])))
     expect(few.message).toMatch(/tried again; not done: exit 3, c\n/)
     const many = await failure(toArray(new Rough({ notes, infra }).process(['exit 4', ...range(20).map(String)])))
     expect(many.message).toMatch(/; not done: exit 4, 100, .*, 108, … \(21\)\n/)
@@ -208,20 +209,11 @@ describe('a processpool', () => {
   })
   it('uses threads where processes cannot be started, and says so', async () => {
     const { notes, folder } = place()
-    const warnings: string[] = []
-    vi.spyOn(process, 'emitWarning').mockImplementation((text) => void warnings.push(String(text)))
-    const { execPath } = process
-    try {
-      process.execPath = '/does/not/exist'
-      // Workers that are kept would do it.
-      await new Promise((resolve) => setTimeout(resolve, 2500))
-      const xp = new Where({ notes, infra: { folder, cluster: 'processpool' } })
-      expect((await xp.run()).pid).toBe(process.pid)
-    } finally {
-      process.execPath = execPath
-    }
-    expect(warnings).toHaveLength(1)
-    expect(warnings[0]).toMatch(/^processpool: a worker cannot be started: .*threads do the work/)
+    const { stdout, stderr } = await child(fileURLToPath(new URL('./fixtures/program.ts', import.meta.url)), [
+      ...['no-processes', 'processpool', folder, notes],
+    ])
+    expect(stdout).toBe('in this process\n')
+    expect(stderr.match(/processpool: a worker cannot be started: .*threads do the work/g)).toHaveLength(1)
   })
 })
 

@@ -4,7 +4,7 @@ import { Gate } from './gate.js'
 import { CannotStart, type Death, type Port } from './port.js'
 
 /** How long a worker waits for something to do. */
-const idleMs = 2000
+const idleMs = 10_000
 /** How long one may take to end when it is told to. */
 const graceMs = 1000
 

@@ -20,8 +20,9 @@ export class OwnSegments {
   readonly writerName = `${processToken()}-${randomBytes(4).toString('hex')}`
   #writer: SegmentWriter | undefined
   #count = 0
-  /** Files that loss of power may still take. */
+  /** Files of which loss of power may still take something, and those whose names it may not take any more. */
   readonly #unsynced = new Set<string>()
+  readonly #named = new Set<string>()
 
   constructor(
     readonly dir: string,
@@ -86,7 +87,10 @@ export class OwnSegments {
   sync(root: string): void {
     if (this.#unsynced.size === 0) return
     for (const file of this.#unsynced) withRoom(() => io.syncFile(file))
-    for (let at = this.dir; at.length >= root.length; at = path.dirname(at)) withRoom(() => io.syncDir(at))
+    if ([...this.#unsynced].some((file) => !this.#named.has(file))) {
+      for (let at = this.dir; at.length >= root.length; at = path.dirname(at)) withRoom(() => io.syncDir(at))
+    }
+    for (const file of this.#unsynced) this.#named.add(file)
     this.#unsynced.clear()
   }
 }

@@ -7,7 +7,7 @@ import { MapArrays, MapInts, OneTask, SmallTask, StepInts } from './execution-wo
 import { discard, type Figure, folder, median, timed } from './measure.js'
 
 const count = 10_000
-const arrays = 2000
+const tasks = 200
 const stepsOfExca = 1000
 const rounds = 5
 
@@ -45,14 +45,13 @@ async function round(): Promise<void> {
   await measure('step single, RAM', count, async () => {
     for (const i of ints) await single.run(i)
   })
-  const some = ints.slice(0, arrays)
-  await measure('arrays cold', arrays, () => drain(new MapArrays({ infra: disk }).process(some)))
+  await measure('arrays cold', count, () => drain(new MapArrays({ infra: disk }).process(ints)))
   const tensors = new MapArrays({ infra: disk })
-  await drain(tensors.process(some))
-  await measure('arrays warm', arrays, () => drain(tensors.process(some)))
+  await drain(tensors.process(ints))
+  await measure('arrays warm', count, () => drain(tensors.process(ints)))
   await new SmallTask({ x: 1, infra: { folder: dir } }).run()
-  await measure('task, fresh object', 20, async () => {
-    for (let i = 0; i < 20; i++) await new SmallTask({ x: 1, infra: { folder: dir } }).run()
+  await measure('task, fresh object', tasks, async () => {
+    for (let i = 0; i < tasks; i++) await new SmallTask({ x: 1, infra: { folder: dir } }).run()
   })
   const large = new OneTask({ x: 1, infra: { folder: dir } })
   await large.run()

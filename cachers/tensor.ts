@@ -93,7 +93,7 @@ class TensorCacherClass extends Codec<Tensor, TensorLike> {
   override decode(bytes: Uint8Array): Tensor {
     try {
       const header = this.checked(readHeader(bytes, bytes.byteLength))
-      return tensorOf(header, bytes.subarray(header.offset))
+      return tensorOf(header, bytes, header.offset)
     } catch (error) {
       throw this.named(error, 'load')
     }
@@ -154,9 +154,10 @@ function bounds(start: number, end: number, length: number): [number, number] {
   return [from, Math.max(from, to)]
 }
 
-function tensorOf(header: Header, bytes: Uint8Array): Tensor {
+/** @param from where in `bytes` its elements begin. */
+function tensorOf(header: Header, bytes: Uint8Array, from = 0): Tensor {
   const { dtype, shape } = header
-  const stored = storedOf(header, bytes)
+  const stored = storedOf(header, bytes, from)
   if (dtype === 'bool') {
     const bad = (stored as Uint8Array).findIndex((byte) => byte > 1)
     if (bad >= 0) throw new TensorProblem(`element ${bad} of its bool data is ${stored[bad]}, neither 0 nor 1`)
@@ -166,11 +167,14 @@ function tensorOf(header: Header, bytes: Uint8Array): Tensor {
   return { data, shape, dtype } as Tensor
 }
 
-function storedOf({ dtype, bigEndian }: Header, bytes: Uint8Array): Stored {
+function storedOf({ dtype, bigEndian }: Header, bytes: Uint8Array, from: number): Stored {
   const size = itemSize[dtype]
-  let native = bytes
-  if (bigEndian !== foreign && size > 1) native = swapped(bytes, dtype)
-  if (native.byteOffset % size !== 0) native = Uint8Array.from(native)
+  const at = bytes.byteOffset + from
+  const isForeign = bigEndian !== foreign && size > 1
+  if (!isForeign && at % size === 0) {
+    return new storage[dtype](bytes.buffer as ArrayBuffer, at, (bytes.byteLength - from) / size)
+  }
+  const native = isForeign ? swapped(bytes.subarray(from), dtype) : Uint8Array.from(bytes.subarray(from))
   return new storage[dtype](native.buffer as ArrayBuffer, native.byteOffset, native.byteLength / size)
 }
 

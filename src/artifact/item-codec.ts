@@ -27,6 +27,8 @@ const errorCodec = 'json@1'
 export class ItemCodec<T = unknown> {
   /** By name, and placed for reading. */
   readonly #cachers = new Map<string, Cacheable<unknown, unknown>>()
+  /** That of the last record: most of a space have one. */
+  #last: { readonly codec: string; readonly cacher: Cacheable<unknown, unknown> } | undefined
 
   /** @param cacher default: the one that fits each value. @param maxInline bytes; what is larger becomes blobs. */
   constructor(
@@ -75,11 +77,18 @@ export class ItemCodec<T = unknown> {
 
   /** The value in a record; at once where its cacher can. */
   decode(record: ItemBytes): T | typeof gone | Promise<T | typeof gone> {
-    const name = record.codec.slice(0, record.codec.lastIndexOf('@'))
-    const cacher = this.#cachers.get(name)
-    if (cacher === undefined) return this.#cacherNamed(name).then(() => this.decode(record))
+    const cacher = record.codec === this.#last?.codec ? this.#last.cacher : this.#cacherFor(record.codec)
+    if (cacher instanceof Promise) return cacher.then(() => this.decode(record))
     if (record.kind === 'blob') return this.#unpack(artifactIn(record), cacher)
     return (cacher as Codec<unknown, unknown>).decode(record.payload) as T | Promise<T>
+  }
+
+  #cacherFor(codec: string): Cacheable<unknown, unknown> | Promise<unknown> {
+    const name = codec.slice(0, codec.lastIndexOf('@'))
+    const cacher = this.#cachers.get(name)
+    if (cacher === undefined) return this.#cacherNamed(name)
+    this.#last = { codec, cacher }
+    return cacher
   }
 
   async #cacherNamed(name: string): Promise<Cacheable<unknown, unknown>> {

@@ -11,7 +11,7 @@ import { Results } from './results.js'
 import { withSignal } from './signal.js'
 import { isThere, read, type Work } from './work.js'
 
-const windowSize = 1024
+const windowSize = 256
 
 /** Results for `inputs`; nothing runs before they are asked for. */
 export function results<I, O>(work: () => Promise<Work<I, O>>, inputs: Iterable<I> | AsyncIterable<I>): Results<O> {

@@ -159,16 +159,10 @@ export function recordAt(bytes: Buffer, at: number, key = keyAt(bytes, at).toStr
     kind: kindAt(bytes, at)!,
     key,
     codec: codecText(bytes, codec, bytes.readUInt16LE(at + 14)),
-    payload: copyOf(bytes, payload, end),
+    payload: new Uint8Array(bytes.subarray(payload, end)),
     generation: generationAt(bytes, at),
     time: timeAt(bytes, at),
   }
-}
-
-function copyOf(bytes: Buffer, from: number, to: number): Uint8Array {
-  const copy = new Uint8Array(to - from)
-  copy.set(bytes.subarray(from, to))
-  return copy
 }
 
 let lastCodec = ''

@@ -22,6 +22,8 @@ export interface Assignment {
   readonly token?: string | undefined
   /** Items of a map or step, with the keys they are stored under; undefined for a task. */
   readonly items?: readonly { readonly uid: string; readonly value: unknown }[]
+  /** What parts of one computation have in common: they are done by one configuration that is made once. */
+  readonly call?: string
   /** Claims of those who wait for it: what it asks for in turn is not waited for because of them. */
   readonly claims?: readonly string[]
 }

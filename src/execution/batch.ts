@@ -38,7 +38,7 @@ export interface Sink {
   failed(error: unknown): void
 }
 
-/** Results are stored together, until there are so many, or the first has waited as long as it may. */
+/** Results are stored together, until there are so many, or they have waited as long as they may. */
 const groupSize = 256
 /** Items after which others of the process get a turn. */
 const turnMs = 20
@@ -134,6 +134,7 @@ export async function* computeBatch<I, O>(
   const pending: EncodedItem[] = []
   const stored: string[] = []
   const flush = async (): Promise<readonly Done[]> => {
+    patience.begin()
     const items = pending.splice(0)
     const done = items.length === 0 ? [] : await sink.put(items)
     // Where another's result stands, it is not ours to take back.
@@ -145,12 +146,24 @@ export async function* computeBatch<I, O>(
       sink.failed(error)
       return new ItemCodec(new MemoryBlobs(), codec.cacher, Number.POSITIVE_INFINITY).encode(uid, result)
     })
+  const results = call.results(signal)
+  const patience = new Patience(sink.waitMs)
+  let next: Promise<IteratorResult<O>> | undefined
   let since = performance.now()
   let turn = since
   let count = 0
   try {
-    for await (const result of call.results(signal)) {
-      pending.push(await encoded(todo[count++]!.uid, result))
+    for (;;) {
+      next ??= results.next()
+      const came = pending.length === 0 ? await next : await Promise.race([next, patience.over])
+      if (came === undefined) {
+        yield await flush()
+        since = performance.now()
+        continue
+      }
+      next = undefined
+      if (came.done === true) break
+      pending.push(await encoded(todo[count++]!.uid, came.value))
       const now = performance.now()
       if (pending.length >= groupSize || now - since > sink.waitMs) {
         yield await flush()
@@ -176,6 +189,35 @@ export async function* computeBatch<I, O>(
       noteComputing(error, facts.where)
     }
     throw error
+  } finally {
+    patience.end()
+    next?.catch(() => undefined)
+    await results.return(undefined)
+  }
+}
+
+/** How long what is there waits for more. */
+class Patience {
+  #over: Promise<undefined> | undefined
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(readonly ms: number) {}
+
+  /** Resolves so long after it was first asked for. */
+  get over(): Promise<undefined> {
+    this.#over ??= new Promise((resolve) => {
+      this.#timer = setTimeout(resolve, this.ms, undefined)
+    })
+    return this.#over
+  }
+
+  begin(): void {
+    this.end()
+    this.#over = undefined
+  }
+
+  end(): void {
+    clearTimeout(this.#timer)
   }
 }
 

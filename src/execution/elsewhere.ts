@@ -1,4 +1,5 @@
 /** From a computation to those who do it elsewhere: what each worker gets, and what came of it. */
+import { randomUUID } from 'node:crypto'
 import type { Store } from '../artifact/store.js'
 import { CachedError, JobError } from '../errors.js'
 import type { Key } from '../identity/key.js'
@@ -57,7 +58,8 @@ async function* inChunks<I>(
   const { store, recipe } = shelf
   await before()
   const claims = claimsAround()
-  const assignments = chunks.map((items) => ({ ...assign(), items, claims }))
+  const call = randomUUID()
+  const assignments = chunks.map((items) => ({ ...assign(), call, items, claims }))
   // What does not count in this mode: a worker that died left it as it was.
   const old = new Map<string, number>()
   const mode = assignments[0]?.mode

@@ -9,7 +9,7 @@ import { Pass } from './pass.js'
 import type { Ram } from './ram.js'
 import { Results } from './results.js'
 import { withSignal } from './signal.js'
-import { isThere, read, type Work } from './work.js'
+import { isThere, read, type Slot, type Work } from './work.js'
 
 const windowSize = 256
 
@@ -73,7 +73,8 @@ async function* kept<I, O>(work: Work<I, O>, values: readonly I[], asked: number
             if (ready.length > 0) yield ready
             ready = []
           }
-          slot = await pass.result(uid)
+          const isLate = !pass.covers(uid) && !pass.has(uid)
+          slot = isLate ? await late(work, uid, values[from + i]!, asked) : await pass.result(uid)
         }
         if ('error' in slot!) {
           if (ready.length > 0) yield ready
@@ -86,6 +87,18 @@ async function* kept<I, O>(work: Work<I, O>, values: readonly I[], asked: number
     await pass?.finish()
   } finally {
     await pass?.stop()
+  }
+}
+
+/** The result of an item that was there when the pass began, and then its bytes were not. */
+async function late<I, O>(work: Work<I, O>, uid: string, value: I, asked: number): Promise<Slot<O>> {
+  const pass = new Pass(work, allowed(work, new Map([[uid, value]]), asked))
+  try {
+    const slot = await pass.result(uid)
+    await pass.finish()
+    return slot
+  } finally {
+    await pass.stop()
   }
 }
 

@@ -249,10 +249,11 @@ export function infraOf<I extends Infra>(
 ): I {
   const infra = (self as Record<string, unknown>)[field]
   if (infra instanceof Class) return infra
+  const made = what === '@map' ? 'MapInfra()' : 'TaskInfra()'
   throw new DeclarationError(
     isConfig(self)
-      ? `${what}: ${self.constructor.name} has no ${Class.name} called ${field}`
+      ? `${what}: ${self.constructor.name} has no field ${field}: ${made}`
       : `${what} decorates methods of configurations`,
-    { hint: `class … extends Config({ …, ${field}: ${Class.name}() })` },
+    { hint: `class … extends Config({ …, ${field}: ${made} })` },
   )
 }

@@ -71,7 +71,7 @@ export class ItemMap extends Infra {
     const store = await this.store()
     const { codec, shelf, ram, forced } = await this.#placeOf(definition, store)
     const uidOf = (item: unknown): string =>
-      shortUid(checkedUid(definition, definition.itemUid(item)), definition.itemUidMaxLength)
+      shortUid(checkedUid(definition, definition.itemUid(item), item), definition.itemUidMaxLength)
     const own = (item: unknown, uid: string): unknown => ownCopy(`an item of ${definition.member}`, item, uid, uidOf)
     return {
       where: shelf?.recipe.key.text ?? `${this.owner.constructor.name}.${definition.member}`,
@@ -154,7 +154,12 @@ export class ItemMap extends Infra {
   }
 }
 
-function checkedUid({ member }: Definition, uid: unknown): string {
+function checkedUid({ member }: Definition, uid: unknown, item: unknown): string {
+  if (uid === '[object Object]' && typeof item === 'object') {
+    throw new DeclarationError(`the itemUid of ${member} gave ${uid}, as it would for any other item`, {
+      hint: 'give text that tells the item from all others: itemUid: (item) => item.name, or JSON.stringify',
+    })
+  }
   if (typeof uid === 'string') return uid
   throw new DeclarationError(`the itemUid of ${member} gave ${uid === null ? 'null' : typeof uid}, no text`, {
     hint: 'give text that tells the item from all others: itemUid: String, or a hash of its content',

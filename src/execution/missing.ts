@@ -9,6 +9,7 @@ const waitMs = { asked: 5, unasked: 50 }
 
 /** Computes what is missing of these items, for whoever reads the results later: a worker. */
 export async function ensure<I, O>(work: Work<I, O>, items: readonly Todo<I>[], signal: AbortSignal): Promise<void> {
+  work.shelf?.beOnlyWay()
   const all = new Map(items.map(({ uid, value }) => [uid, value]))
   for await (const _ of computeMissing({ ...work, waitMs: waitMs.unasked }, all, signal));
 }

@@ -15,7 +15,7 @@ export class Pass<I, O> {
   /** What was done and not yet asked for. */
   readonly #done = new Map<string, Done | undefined>()
   readonly #taken: string[] = []
-  readonly #total: number
+  readonly #todo: ReadonlyMap<string, I>
   #failure: { readonly error: unknown } | undefined
   #isOver = false
   /** Whether somebody has asked for a result since the last look, and how many wait for one. */
@@ -26,7 +26,7 @@ export class Pass<I, O> {
 
   constructor(work: Work<I, O>, todo: ReadonlyMap<string, I>) {
     this.#work = work
-    this.#total = todo.size
+    this.#todo = todo
     const { signal } = work
     this.#steps = computeMissing(
       work,
@@ -39,6 +39,11 @@ export class Pass<I, O> {
       if (!this.#isAsked && this.#waiting === 0) void this.#drive()
       this.#isAsked = false
     }, patienceMs).unref()
+  }
+
+  /** Whether it is one of those that it computes. */
+  covers(uid: string): boolean {
+    return this.#todo.has(uid)
   }
 
   /** Whether it need not be waited for. */
@@ -115,7 +120,7 @@ export class Pass<I, O> {
       this.#done.set(item.key, this.#isDriven && shelf?.keeps === true && item.kind !== 'error' ? undefined : item)
       this.#taken.push(item.key)
     }
-    this.#work.progress?.(this.#taken.length, this.#total)
+    this.#work.progress?.(this.#taken.length, this.#todo.size)
   }
 
   /** After a break of the rules nobody knows which result is whose: none of this pass counts, in memory as on disk. */

@@ -1,7 +1,6 @@
 /** A worker's part: imports the module it is told, makes the configuration again, and computes. */
 import { pathToFileURL } from 'node:url'
 import { CurioError, DeclarationError } from '../errors.js'
-import { sha256 } from '../identity/digest.js'
 import { adoptingClaims } from '../store/claims.js'
 import { type Assignment, type Outcome, Performer } from './assignment.js'
 import { isAboutUser, textOf } from './batch.js'
@@ -19,7 +18,7 @@ export interface Worker {
   readonly signal?: AbortSignal | undefined
 }
 
-/** Configurations that were made here: the next part of the same computation goes on with one. The oldest goes first. */
+/** Configurations that were made here, by call: the next part of the same computation goes on with one. The oldest goes first. */
 const made = new Map<string, Performer>()
 const most = 4
 /** One for each store that was written to. */
@@ -59,10 +58,8 @@ export function failed(thrown: unknown, isStored = false): Outcome & { readonly 
 }
 
 async function infraFor(packed: Packed, worker: Worker): Promise<Performer> {
-  const { module, exported, field, folder, mode, key, isStep, token, mark } = packed
-  // Of another forced run it is another: what this one has computed is not done there.
-  const id = JSON.stringify([module, exported, field, folder, mode, key, token, sha256(packed.input)])
-  const before = made.get(id)
+  const { module, exported, field, folder, mode, isStep, mark, call } = packed
+  const before = call === undefined ? undefined : made.get(call)
   if (before !== undefined) return before
   const find = (file: string, name: string): Promise<unknown> => exportedBy(file, name, packed.where, worker)
   for (const file of packed.modules) await imported(file, packed.where, worker)
@@ -79,7 +76,7 @@ async function infraFor(packed: Packed, worker: Worker): Promise<Performer> {
       hint: 'the module comes to another copy of curio there: install it once',
     })
   }
-  made.set(id, infra)
+  if (call !== undefined) made.set(call, infra)
   byFolder.set(folder, infra)
   for (const oldest of made.keys()) if (made.size > most) made.delete(oldest)
   return infra

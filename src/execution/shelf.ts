@@ -25,6 +25,10 @@ export function doneOf(key: string, { kind, codec, payload }: Standing): Done {
 /** What stands under an item's uid. */
 export type Standing = Omit<ItemRecord, 'kind'> & { readonly kind: Exclude<ItemKind, 'tombstone'> }
 
+function rankOf({ key, generation, time }: Standing): string {
+  return `${generation} ${time} ${key}`
+}
+
 /** The results of one computation of many items. */
 export class Shelf<O> {
   readonly claims: Claims
@@ -32,6 +36,9 @@ export class Shelf<O> {
   #isDescribed = false
   readonly #entryFile: string
   #failedUntil = 0
+  #isOnlyWay = false
+  /** Records whose bytes were found gone, or damaged. */
+  readonly #gone = new Set<string>()
 
   private constructor(
     readonly store: Store,
@@ -58,6 +65,11 @@ export class Shelf<O> {
     return shelf
   }
 
+  /** What cannot be stored here is lost: in a worker. */
+  beOnlyWay(): void {
+    this.#isOnlyWay = true
+  }
+
   /** Whether results are stored; not for a while after that has failed. */
   get keeps(): boolean {
     return performance.now() >= this.#failedUntil
@@ -65,7 +77,14 @@ export class Shelf<O> {
 
   /** What is there; looks for what others have stored, at most once a second. */
   look(uids: readonly string[]): (Standing | undefined)[] {
-    return this.items.lookup(uids) as (Standing | undefined)[]
+    const records = this.items.lookup(uids) as (Standing | undefined)[]
+    if (this.#gone.size === 0) return records
+    return records.map((record) => (record !== undefined && this.#gone.has(rankOf(record)) ? undefined : record))
+  }
+
+  /** Told that the bytes of a large value are not there, though its record is: it is none from now on. */
+  noteGone(record: Standing): void {
+    this.#gone.add(rankOf(record))
   }
 
   /** The same, with what others have stored up to now. */
@@ -77,7 +96,12 @@ export class Shelf<O> {
   /** @param force replace values, @param retry replace errors. */
   sink(force: boolean, retry: boolean): Omit<Sink, 'waitMs'> {
     return {
-      put: (items) => this.#put(items.map((item) => this.#replacing(item, force, force || retry))),
+      put: async (items) => {
+        const sent = items.map((item) => this.#replacing(item, force, force || retry))
+        const done = await this.#put(sent)
+        // Who put it knows its own by it.
+        return done.map((one, i) => (one === sent[i] ? items[i]! : one))
+      },
       failed: (error) => this.#failed(error),
       takeBack: async (uids) => {
         try {
@@ -115,9 +139,9 @@ export class Shelf<O> {
     if (this.store.durability === 'artifact') this.items.sync()
   }
 
-  /** Disk full, no right to write: the run goes on with what was computed. */
+  /** Disk full, no right to write: the run goes on with what was computed, unless the store is the only way of it to who asked. */
   #failed(error: unknown): void {
-    if (!(error instanceof StoreIOError) && !CurioError.is(error, 'ERR_READ_ONLY')) throw error
+    if (this.#isOnlyWay || (!(error instanceof StoreIOError) && !CurioError.is(error, 'ERR_READ_ONLY'))) throw error
     this.#failedUntil = performance.now() + againMs
     this.store.events.emit({ kind: 'put-failed', key: this.recipe.key.text, reason: error.message })
     this.recipe.warn(`results are not kept: ${error.message}`, 'not kept')

@@ -200,6 +200,13 @@ export function Step<S extends ConfigShape>(shape: S, options: StepOptions<Confi
     ): Results<unknown> {
       const node = this as unknown as Node
       refuseWhileImporting(this.constructor.name)
+      if (
+        values === null ||
+        typeof values !== 'object' ||
+        !(Symbol.iterator in values || Symbol.asyncIterator in values)
+      ) {
+        throw new DeclarationError(`${this.constructor.name}.runMany takes a list of values, not ${typeof values}`)
+      }
       const pipe = this.#way
       const { keepsAny } = pipe
       const entry = (value: unknown): Entry => entryOf(node, [value], keepsAny)

@@ -2,7 +2,7 @@
 import { type Cacheable, type CacherSpec, cacherInstance, cacherKind } from '../artifact/cacheable.js'
 import { ConfigError, DeclarationError } from '../errors.js'
 import { ownCopies } from '../identity/copies.js'
-import { checkId, declaredAt, declareOnce, idOf } from '../identity/declared.js'
+import { checkId, declaredAt, declareOnce, idOf, refuseOther } from '../identity/declared.js'
 import { stageKey } from '../identity/key.js'
 import { bind } from '../identity/marks.js'
 import { plainIdentity } from '../identity/params.js'
@@ -129,6 +129,7 @@ export function withInfra<A extends object, R>(
       throw new ConfigError(`${fn.name}: ${problems.join('; ')}`)
     }
     const call = new Call(ownCopies(checkedArgs(fn.name, args)), parsed.data as unknown as CallTask)
+    if (call.infra.version !== version) refuseOther(id, call.infra.version, source.sha256)
     call.infra.attach(definition)
     return call
   }

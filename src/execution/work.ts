@@ -63,7 +63,10 @@ export async function read<I, O>(work: Work<I, O>, uids: readonly string[]): Pro
     }
     let value = work.codec.decode(record)
     if (value instanceof Promise) value = await value
-    if (value === gone) continue
+    if (value === gone) {
+      work.shelf.noteGone(record)
+      continue
+    }
     work.ram?.set(uids[i]!, record)
     work.ram?.know(uids[i]!, value)
     slots[i] = { value }

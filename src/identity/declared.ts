@@ -118,6 +118,15 @@ export function declareOnce(
   })
 }
 
+/** Refuses a version that other code was declared with. */
+export function refuseOther(id: string, version: string, source: string): void {
+  const before = declared.get(`${id},${version}`)
+  if (before === undefined || before.source === source) return
+  throw new DeclarationError(`${id} is declared with version ${version} at ${before.place}, and is other code there`, {
+    hint: 'call that one, or give another version',
+  })
+}
+
 /** The id of a function in a module (design rule 3), or the name given. */
 export function idOf(given: string | undefined, at: DeclaredAt | undefined, member: string): string {
   if (given !== undefined) return given

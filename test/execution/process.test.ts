@@ -78,6 +78,19 @@ describe.each(['threadpool', 'processpool', 'local'] as const)('a program that u
   })
 })
 
+it.each(['threadpool', 'processpool'])(
+  'workers see the folder and environment that the program has now: %s',
+  async (cluster) => {
+    const { notes, folder } = place()
+    for (const name of ['one', 'two']) {
+      fs.mkdirSync(path.join(notes, name))
+      fs.writeFileSync(path.join(notes, name, 'around.txt'), name)
+    }
+    const { stdout } = await child(fileURLToPath(programUrl), ['around', cluster, folder, notes])
+    expect(stdout).toBe('one one one\ntwo two two\n')
+  },
+)
+
 it('a program that keeps its results in memory only needs no store', async () => {
   const { notes, computed } = place()
   const { stdout } = await promisify(execFile)(process.execPath, [

@@ -45,8 +45,9 @@ export class Crew {
     const kept = this.#idle.pop()
     if (kept !== undefined) {
       clearTimeout(kept.timer)
-      if (!isFresh) return kept
+      if (!isFresh && kept.surroundings === surroundings()) return kept
       kept.end()
+      return this.#member(isFresh)
     }
     const member = await Member.start(this.start)
     void member.ended.then(() => this.#leave(member))
@@ -67,7 +68,13 @@ export class Crew {
   }
 }
 
+/** What a worker has from the program at its start, and the program may change. */
+function surroundings(): string {
+  return JSON.stringify([process.cwd(), process.env])
+}
+
 class Member {
+  readonly surroundings = surroundings()
   timer: NodeJS.Timeout | undefined
   readonly ended: Promise<Death>
   readonly #port: Port

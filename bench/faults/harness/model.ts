@@ -21,6 +21,11 @@ export async function modelRound(folder: string, random: Random, steps: number, 
   /** What may be absent, for something was damaged since it was put. */
   const doubtful = new Set<string>()
   const damaged = new Set<string>()
+  /**
+   * Whether an index went after damage: who has seen a damaged record in it knows that something stood there, and goes on taking it for
+   * lost; who comes later cannot know, and what he writes may rank below it.
+   */
+  let isForked = false
   let spaces = [spaceAt(dir), spaceAt(dir), spaceAt(dir)]
   let history = ''
   const check = (space: ItemSpace, key: string): void => {
@@ -78,7 +83,10 @@ export async function modelRound(folder: string, random: Random, steps: number, 
         break
       case 7: {
         const [index] = fs.existsSync(dir) ? fs.readdirSync(dir).filter((name) => name.endsWith('.idx')) : []
-        if (index !== undefined) fs.rmSync(path.join(dir, index))
+        if (index !== undefined) {
+          fs.rmSync(path.join(dir, index))
+          isForked ||= damaged.size > 0
+        }
         break
       }
       case 10:
@@ -105,7 +113,7 @@ export async function modelRound(folder: string, random: Random, steps: number, 
 
   function written(key: string, value: string | undefined): void {
     errors.delete(key)
-    doubtful.delete(key)
+    if (!isForked) doubtful.delete(key)
     if (value === undefined) model.delete(key)
     else model.set(key, value)
   }

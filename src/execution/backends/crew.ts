@@ -74,7 +74,6 @@ function surroundings(): string {
 }
 
 class Member {
-  readonly surroundings = surroundings()
   timer: NodeJS.Timeout | undefined
   readonly ended: Promise<Death>
   readonly #port: Port
@@ -82,7 +81,10 @@ class Member {
   #calls = 0
   #settle: ((came: Came) => void) | undefined
 
-  private constructor(port: Port) {
+  private constructor(
+    port: Port,
+    readonly surroundings: string,
+  ) {
     this.#port = port
     this.ended = port.ended
     this.#ready = new Promise((resolve) => {
@@ -95,6 +97,7 @@ class Member {
   }
 
   static async start(start: () => Port): Promise<Member> {
+    const there = surroundings()
     let port: Port
     try {
       port = start()
@@ -103,7 +106,7 @@ class Member {
     }
     const cause = await port.started
     if (cause !== undefined) throw new CannotStart(`a worker cannot be started: ${cause.message}`, { cause })
-    return new Member(port)
+    return new Member(port, there)
   }
 
   async do(bytes: Uint8Array, signal: AbortSignal): Promise<Came> {

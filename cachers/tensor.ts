@@ -174,7 +174,8 @@ function storedOf({ dtype, bigEndian }: Header, bytes: Uint8Array, from: number)
   if (!isForeign && at % size === 0) {
     return new storage[dtype](bytes.buffer as ArrayBuffer, at, (bytes.byteLength - from) / size)
   }
-  const native = isForeign ? swapped(bytes.subarray(from), dtype) : Uint8Array.from(bytes.subarray(from))
+  const part = bytes.subarray(from)
+  const native = isForeign ? swapped(part, dtype) : Uint8Array.from(part)
   return new storage[dtype](native.buffer as ArrayBuffer, native.byteOffset, native.byteLength / size)
 }
 

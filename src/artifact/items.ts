@@ -135,6 +135,16 @@ export class Items<T = unknown> {
     return records
   }
 
+  /** As `lookup`, before anything is computed: of large values every file is looked for, also where there are very many. */
+  async lookupWell(keys: readonly string[]): Promise<(ItemRecord | undefined)[]> {
+    const records = this.#space.getMany(keys)
+    for (let i = 0; i < records.length; i++) {
+      const record = records[i]
+      if (record?.kind === 'blob' && !(await this.#store.present(artifactIn(record)))) records[i] = undefined
+    }
+    return records
+  }
+
   /** Puts items in one write; for each whether it stands now. A large value whose bytes are gone gives way to another. */
   async put(items: readonly EncodedItem[]): Promise<boolean[]> {
     this.#refuseReadOnly()

@@ -67,8 +67,9 @@ export async function du({ args, out, open }: Context): Promise<number> {
     // What `store.items(key)` keeps has no entry.
     const [, first] = path.relative(store.folder, key).split(path.sep)
     const group = groupOf(groups, names.get(key) ?? `${first}/`)
-    group.segments += segmentBytes(dir)
-    segments += segmentBytes(dir)
+    const bytes = segmentBytes(dir)
+    group.segments += bytes
+    segments += bytes
     for (const digest of blobsOfItems(dir, store)) use(group, digest)
   }
 

@@ -1,9 +1,9 @@
 /** Runs the user's code over items, here, and hands on each result as it is stored. */
-import { inspect } from 'node:util'
 import { noteComputing } from '../artifact/computing.js'
 import { type EncodedItem, ItemCodec } from '../artifact/item-codec.js'
 import { BatchProtocolError, CurioError, type ErrorFacts } from '../errors.js'
 import { MemoryBlobs } from '../store/memory-blobs.js'
+import { factsOf, isAboutUser } from './failure.js'
 
 /** One item that is to be computed. */
 export interface Todo<I> {
@@ -90,11 +90,6 @@ class Call<I, O> {
   }
 }
 
-/** What was thrown, and is no error. */
-export function textOf(thrown: unknown): string {
-  return typeof thrown === 'object' || typeof thrown === 'function' ? inspect(thrown) : String(thrown)
-}
-
 /** Items for a message: the first of them, and how many. */
 export function listed(uids: readonly string[]): string {
   return uids.slice(0, 10).join(', ') + (uids.length > 10 ? `, … (${uids.length})` : '')
@@ -134,7 +129,6 @@ export async function* computeBatch<I, O>(
   const pending: EncodedItem[] = []
   const stored: string[] = []
   const flush = async (): Promise<readonly Done[]> => {
-    patience.renew()
     const items = pending.splice(0)
     const done = items.length === 0 ? [] : await sink.put(items)
     // Where another's result stands, it is not ours to take back.
@@ -149,25 +143,21 @@ export async function* computeBatch<I, O>(
   const results = call.results(signal)
   const patience = new Patience(sink.waitMs)
   let next: Promise<IteratorResult<O>> | undefined
-  let since = performance.now()
-  let turn = since
+  let turn = performance.now()
   let count = 0
   try {
     for (;;) {
       next ??= results.next()
       const came = pending.length === 0 ? await next : await patience.unless(next)
-      if (came === undefined) {
-        yield await flush()
-        since = performance.now()
-        continue
+      if (came?.done === true) break
+      if (came !== undefined) {
+        next = undefined
+        pending.push(await encoded(todo[count++]!.uid, came.value))
       }
-      next = undefined
-      if (came.done === true) break
-      pending.push(await encoded(todo[count++]!.uid, came.value))
       const now = performance.now()
-      if (pending.length >= groupSize || now - since > sink.waitMs) {
+      if (came === undefined || pending.length >= groupSize || patience.isOver(now)) {
         yield await flush()
-        since = performance.now()
+        patience.renew()
       }
       if (now - turn > turnMs) {
         await new Promise(setImmediate)
@@ -190,28 +180,30 @@ export async function* computeBatch<I, O>(
     }
     throw error
   } finally {
-    patience.renew()
-    next?.catch(() => undefined)
+    patience.end()
     await results.return(undefined)
   }
 }
 
-/** How long what is there waits for more. */
+/** How long what is there waits for more: by the clock, and by a timer while nothing comes. */
 class Patience {
+  #since = performance.now()
   #timer: NodeJS.Timeout | undefined
-  #isOver = false
   #tell: (nothing: undefined) => void = () => undefined
 
   constructor(readonly ms: number) {}
 
+  isOver(now: number): boolean {
+    return now - this.#since > this.ms
+  }
+
   /** What comes; undefined when it does not come in time. Not by `Promise.race`, which costs a microsecond more for each item (measured). */
   unless<T>(next: Promise<T>): Promise<T | undefined> {
     this.#timer ??= setTimeout(() => {
-      this.#isOver = true
+      this.#timer = undefined
       this.#tell(undefined)
     }, this.ms)
     return new Promise((resolve, reject) => {
-      if (this.#isOver) resolve(undefined)
       this.#tell = resolve
       next.then(resolve, reject)
     })
@@ -219,9 +211,13 @@ class Patience {
 
   /** From now on it waits as long again. */
   renew(): void {
+    this.end()
+    this.#since = performance.now()
+  }
+
+  end(): void {
     clearTimeout(this.#timer)
     this.#timer = undefined
-    this.#isOver = false
   }
 }
 
@@ -273,29 +269,5 @@ class Fed {
     if (upstream === undefined) Object.defineProperty(list, Symbol.iterator, { value: iterate })
     Object.defineProperty(list, Symbol.asyncIterator, { value: iterateAsync })
     this.list = list as Feed
-  }
-}
-
-/** Errors of the user's code are kept; those of the house, of the system and of aborts say nothing about the next time. */
-export function isAboutUser(error: unknown, signal: AbortSignal | undefined): boolean {
-  if (signal?.aborted === true || CurioError.is(error)) return false
-  const { name, code } = (error ?? {}) as { name?: unknown; code?: unknown }
-  if (name === 'AbortError' || name === 'TimeoutError') return false
-  return typeof code !== 'string' || !systemCodes.test(code)
-}
-
-const systemCodes =
-  /^(E(NOSPC|DQUOT|IO|MFILE|NFILE|NOMEM|ROFS|ACCES|PERM|STALE|AGAIN|PIPE|CONN\w+|TIMEDOUT|HOST\w+|NET\w+)|ERR_(MODULE_NOT_FOUND|WORKER_OUT_OF_MEMORY|DLOPEN_FAILED))$/
-
-/** What is kept of an error. */
-export function factsOf(error: unknown, where: string): ErrorFacts {
-  const isError = error instanceof Error || (typeof error === 'object' && error !== null && 'message' in error)
-  const { name, message, stack } = (isError ? error : { name: 'Error', message: textOf(error) }) as Error
-  return {
-    name: String(name),
-    message: String(message),
-    ...(typeof stack === 'string' ? { stack } : {}),
-    where,
-    when: new Date().toISOString(),
   }
 }

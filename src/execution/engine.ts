@@ -9,7 +9,7 @@ import { Pass } from './pass.js'
 import type { Ram } from './ram.js'
 import { Results } from './results.js'
 import { withSignal } from './signal.js'
-import { isThere, read, type Slot, type Work } from './work.js'
+import { isThere, read, type Work } from './work.js'
 
 const windowSize = 256
 
@@ -54,7 +54,17 @@ function inRam<I, O>(work: Work<I, O>, ram: Ram<O>, values: readonly I[], from: 
 /** @param asked how many the call is about, those in memory too. */
 async function* kept<I, O>(work: Work<I, O>, values: readonly I[], asked: number): AsyncGenerator<readonly O[]> {
   const uids = values.map((value) => work.uidOf(value))
-  let pass: Pass<I, O> | undefined
+  const passes: Pass<I, O>[] = []
+  /** Who computes an item. What was there when the first of them began may have been found damaged since. */
+  const passFor = async (uid: string, from: number): Promise<Pass<I, O>> => {
+    const known = passes.find((one) => one.covers(uid))
+    if (known !== undefined) return known
+    const todo = await missing(work, uids, values, from)
+    for (const one of todo.keys()) if (passes.some((before) => before.covers(one))) todo.delete(one)
+    const pass = new Pass(work, allowed(work, todo, asked))
+    passes.push(pass)
+    return pass
+  }
   try {
     for (let from = 0; from < uids.length; from += windowSize) {
       work.signal?.throwIfAborted()
@@ -68,13 +78,12 @@ async function* kept<I, O>(work: Work<I, O>, values: readonly I[], asked: number
       for (const [i, uid] of part.entries()) {
         let slot = slots[i]
         if (slot === undefined) {
-          pass ??= new Pass(work, allowed(work, await missing(work, uids, values, from), asked))
+          const pass = await passFor(uid, from)
           if (!pass.has(uid)) {
             if (ready.length > 0) yield ready
             ready = []
           }
-          const isLate = !pass.covers(uid) && !pass.has(uid)
-          slot = isLate ? await late(work, uid, values[from + i]!, asked) : await pass.result(uid)
+          slot = await pass.result(uid)
         }
         if ('error' in slot!) {
           if (ready.length > 0) yield ready
@@ -84,21 +93,9 @@ async function* kept<I, O>(work: Work<I, O>, values: readonly I[], asked: number
       }
       yield ready
     }
-    await pass?.finish()
+    for (const pass of passes) await pass.finish()
   } finally {
-    await pass?.stop()
-  }
-}
-
-/** The result of an item that was there when the pass began, and then its bytes were not. */
-async function late<I, O>(work: Work<I, O>, uid: string, value: I, asked: number): Promise<Slot<O>> {
-  const pass = new Pass(work, allowed(work, new Map([[uid, value]]), asked))
-  try {
-    const slot = await pass.result(uid)
-    await pass.finish()
-    return slot
-  } finally {
-    await pass.stop()
+    for (const pass of passes) await pass.stop()
   }
 }
 
@@ -131,7 +128,7 @@ async function missing<I, O>(
   const found = new Map<string, I>()
   for (let at = from; at < uids.length; at += windowSize) {
     const part = uids.slice(at, at + windowSize)
-    const records = (await work.shelf?.look(part)) ?? []
+    const records = (await work.shelf?.lookWell(part)) ?? []
     for (const [i, uid] of part.entries()) {
       if (found.has(uid)) continue
       if (!isThere(work, uid, records[i])) found.set(uid, values[at + i]!)

@@ -2,6 +2,7 @@
 import { noteComputing } from '../artifact/computing.js'
 import { BatchProtocolError } from '../errors.js'
 import { type Node, nameOf } from './node.js'
+import { isIterable } from './results.js'
 
 /** Results of one step, as values come. */
 export async function* computed(
@@ -71,8 +72,4 @@ async function* batched(
   } finally {
     await source.return?.()
   }
-}
-
-function isIterable(value: unknown): value is AsyncIterable<unknown> | Iterable<unknown> {
-  return typeof value === 'object' && value !== null && (Symbol.asyncIterator in value || Symbol.iterator in value)
 }

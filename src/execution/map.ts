@@ -17,7 +17,7 @@ import { infraSchema, type MapInput } from './options.js'
 import { type Place, Places } from './place.js'
 import { progressOf } from './progress.js'
 import type { Definition } from './recipe.js'
-import { Results } from './results.js'
+import { isIterable, Results } from './results.js'
 import type { Shelf } from './shelf.js'
 import { currentSignal } from './signal.js'
 import { longestUid, ownCopy, shortestLimit, shortUid } from './uid.js'
@@ -128,7 +128,7 @@ export class ItemMap extends Infra {
     await adopting(
       shelf.claims.space,
       items.map(({ uid }) => uid),
-      () => ensure(work, items, signal),
+      () => ensure({ ...work, isForOthers: true }, items, signal),
     )
     shelf.sync()
   }
@@ -207,8 +207,8 @@ export function map<I>(
     (infra, definition, args) => {
       if (args.length !== 1)
         throw new DeclarationError(`${definition.member} takes one list of items, not ${args.length} arguments`)
-      const [items] = args as [Iterable<unknown>]
-      if (items === null || typeof items !== 'object' || !(Symbol.iterator in items || Symbol.asyncIterator in items)) {
+      const [items] = args
+      if (!isIterable(items)) {
         throw new DeclarationError(`${definition.member} takes a list of items, not ${typeof items}`)
       }
       return infra.call(definition, items)

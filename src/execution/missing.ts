@@ -1,17 +1,12 @@
 /** From items that are not there to results that are stored: claim → look again → compute, here or elsewhere. */
 import { computeBatch, type Done, type Todo } from './batch.js'
-import { doneOf } from './shelf.js'
+import { doneOf, waitMs } from './shelf.js'
 import { withSignal } from './signal.js'
 import { isThere, type Work } from './work.js'
 
-/** How long a result may wait to be stored with others, in milliseconds: while somebody waits for it, and when it is for later. */
-const waitMs = { asked: 5, unasked: 50 }
-
-/** Computes what is missing of these items, for whoever reads the results later: a worker. */
+/** Computes what is missing of these items, for whoever reads the results later. */
 export async function ensure<I, O>(work: Work<I, O>, items: readonly Todo<I>[], signal: AbortSignal): Promise<void> {
-  work.shelf?.beOnlyWay()
-  const all = new Map(items.map(({ uid, value }) => [uid, value]))
-  for await (const _ of computeMissing({ ...work, waitMs: waitMs.unasked }, all, signal));
+  for await (const _ of computeMissing(work, new Map(items.map(({ uid, value }) => [uid, value])), signal));
 }
 
 /** Claims, looks again, and computes; what others compute meanwhile is waited for. */
@@ -34,8 +29,9 @@ export async function* computeMissing<I, O>(
   // What a forced run found at first: it computes that anew, unless another does so meanwhile.
   const before = new Map<string, number>()
   const onDisk = { ...work, ram: undefined }
-  const look = (uids: readonly string[]): Map<string, Done> => {
-    const records = shelf.lookAgain(uids)
+  const look = async (uids: readonly string[]): Promise<Map<string, Done>> => {
+    shelf.items.refresh()
+    const records = await shelf.lookWell(uids)
     const there = new Map<string, Done>()
     for (const [i, uid] of uids.entries()) {
       const record = records[i]
@@ -51,7 +47,7 @@ export async function* computeMissing<I, O>(
     signal.throwIfAborted()
     const claim = await shelf.claims.take(left, drive)
     try {
-      const there = look(left)
+      const there = await look(left)
       if (there.size > 0) yield [...there.values()]
       const mine = claim.mine.filter((uid) => !there.has(uid)).map((uid) => ({ uid, value: todo.get(uid)! }))
       if (mine.length > 0) {
@@ -65,7 +61,7 @@ export async function* computeMissing<I, O>(
       claim.release()
     }
     while (left.length > 0 && !(await claim.wait(signal))) {
-      const there = look(left)
+      const there = await look(left)
       if (there.size > 0) yield [...there.values()]
       left = left.filter((uid) => !there.has(uid))
     }
@@ -92,12 +88,12 @@ function computeHere<I, O>(
   signal: AbortSignal,
 ): AsyncGenerator<readonly Done[]> {
   const { shelf } = work
-  const where = shelf === undefined ? nowhere : shelf.sink(work.mode === 'force', work.mode === 'retry')
-  const sink = { ...where, waitMs: work.waitMs ?? waitMs.asked }
+  const sink = shelf === undefined ? nowhere : shelf.sink(work.mode, work.isForOthers)
   return computeBatch(work.where, todo, work.compute, work.codec, sink, signal)
 }
 
 const nowhere = {
+  waitMs: waitMs.asked,
   put: async (items: readonly Done[]) => items,
   takeBack: async () => undefined,
   failed: (error: unknown) => {

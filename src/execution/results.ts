@@ -48,3 +48,8 @@ export class Results<O> implements AsyncIterable<O> {
     }
   }
 }
+
+/** Whether something can be gone through one by one; text is no list. */
+export function isIterable(value: unknown): value is AsyncIterable<unknown> | Iterable<unknown> {
+  return typeof value === 'object' && value !== null && (Symbol.asyncIterator in value || Symbol.iterator in value)
+}

@@ -11,9 +11,12 @@ import { CurioError, StoreIOError } from '../errors.js'
 import type { Claims } from '../store/claims.js'
 import { type ItemKind, type ItemRecord, maxPayload } from '../store/items/record.js'
 import type { Done, Sink } from './batch.js'
+import type { ExecMode } from './options.js'
 import type { Recipe } from './recipe.js'
 import { configIn, writeConfigs } from './views.js'
 
+/** How long a result may wait to be stored with others, in milliseconds: while somebody waits for it, and when it is for later. */
+export const waitMs = { asked: 5, unasked: 50 }
 /** How long nothing is stored after that has failed. */
 const againMs = 60_000
 
@@ -25,10 +28,6 @@ export function doneOf(key: string, { kind, codec, payload }: Standing): Done {
 /** What stands under an item's uid. */
 export type Standing = Omit<ItemRecord, 'kind'> & { readonly kind: Exclude<ItemKind, 'tombstone'> }
 
-function rankOf({ key, generation, time }: Standing): string {
-  return `${generation} ${time} ${key}`
-}
-
 /** The results of one computation of many items. */
 export class Shelf<O> {
   readonly claims: Claims
@@ -36,9 +35,6 @@ export class Shelf<O> {
   #isDescribed = false
   readonly #entryFile: string
   #failedUntil = 0
-  #isOnlyWay = false
-  /** Records whose bytes were found gone, or damaged. */
-  readonly #gone = new Set<string>()
 
   private constructor(
     readonly store: Store,
@@ -65,11 +61,6 @@ export class Shelf<O> {
     return shelf
   }
 
-  /** What cannot be stored here is lost: in a worker. */
-  beOnlyWay(): void {
-    this.#isOnlyWay = true
-  }
-
   /** Whether results are stored; not for a while after that has failed. */
   get keeps(): boolean {
     return performance.now() >= this.#failedUntil
@@ -77,14 +68,12 @@ export class Shelf<O> {
 
   /** What is there; looks for what others have stored, at most once a second. */
   look(uids: readonly string[]): (Standing | undefined)[] {
-    const records = this.items.lookup(uids) as (Standing | undefined)[]
-    if (this.#gone.size === 0) return records
-    return records.map((record) => (record !== undefined && this.#gone.has(rankOf(record)) ? undefined : record))
+    return this.items.lookup(uids) as (Standing | undefined)[]
   }
 
-  /** Told that the bytes of a large value are not there, though its record is: it is none from now on. */
-  noteGone(record: Standing): void {
-    this.#gone.add(rankOf(record))
+  /** The same, of large values every file: before anything is computed. */
+  async lookWell(uids: readonly string[]): Promise<(Standing | undefined)[]> {
+    return (await this.items.lookupWell(uids)) as (Standing | undefined)[]
   }
 
   /** The same, with what others have stored up to now. */
@@ -93,45 +82,55 @@ export class Shelf<O> {
     return this.look(uids)
   }
 
-  /** @param force replace values, @param retry replace errors. */
-  sink(force: boolean, retry: boolean): Omit<Sink, 'waitMs'> {
+  /**
+   * Where results go. A disk that is full, or no right to write: the run goes on with what was computed.
+   *
+   * @param mode `force` replaces values, `retry` errors. @param isForOthers they find the results here, or nowhere: what cannot be stored
+   * is an error, and nobody waits for the first.
+   */
+  sink(mode: ExecMode, isForOthers = false): Sink {
+    const fail = (error: unknown): void => {
+      if (isForOthers) throw error
+      this.#failed(error)
+    }
     return {
+      waitMs: isForOthers ? waitMs.unasked : waitMs.asked,
       put: async (items) => {
-        const sent = items.map((item) => this.#replacing(item, force, force || retry))
-        const done = await this.#put(sent)
-        // Who put it knows its own by it.
-        return done.map((one, i) => (one === sent[i] ? items[i]! : one))
+        const sent = items.map((item) => this.#replacing(item, mode))
+        if (items.length === 0 || !(this.keeps || isForOthers)) return items
+        try {
+          const done = await this.#put(sent)
+          // Who put it knows its own by it.
+          return done.map((one, i) => (one === sent[i] ? items[i]! : one))
+        } catch (error) {
+          fail(error)
+          return items
+        }
       },
-      failed: (error) => this.#failed(error),
+      failed: fail,
       takeBack: async (uids) => {
         try {
           for (const uid of uids) await this.items.delete(uid)
         } catch (error) {
-          this.#failed(error)
+          fail(error)
         }
       },
     }
   }
 
   /** An error gives way to another, but a value to none. */
-  #replacing(item: EncodedItem, values: boolean, errors: boolean): EncodedItem {
-    if (item.kind !== 'error') return values ? { ...item, force: true } : item
-    const [record] = errors ? this.lookAgain([item.key]) : []
+  #replacing(item: EncodedItem, mode: ExecMode): EncodedItem {
+    if (item.kind !== 'error') return mode === 'force' ? { ...item, force: true } : item
+    const [record] = mode === 'force' || mode === 'retry' ? this.lookAgain([item.key]) : []
     return record?.kind === 'error' ? { ...item, force: record } : item
   }
 
   async #put(items: readonly EncodedItem[]): Promise<readonly Done[]> {
-    if (items.length === 0 || !this.keeps) return items
-    try {
-      await this.describe()
-      const fit = items.filter(({ payload }) => payload.byteLength <= maxPayload)
-      const stands = await this.items.put(fit)
-      const lost = new Set(fit.filter((_, i) => !stands[i]).map(({ key }) => key))
-      return items.map((item) => (lost.has(item.key) ? (this.#standing(item.key) ?? item) : item))
-    } catch (error) {
-      this.#failed(error)
-      return items
-    }
+    await this.describe()
+    const fit = items.filter(({ payload }) => payload.byteLength <= maxPayload)
+    const stands = await this.items.put(fit)
+    const lost = new Set(fit.filter((_, i) => !stands[i]).map(({ key }) => key))
+    return items.map((item) => (lost.has(item.key) ? (this.#standing(item.key) ?? item) : item))
   }
 
   /** Makes what this process has stored survive loss of power, where the store is to. */
@@ -139,9 +138,8 @@ export class Shelf<O> {
     if (this.store.durability === 'artifact') this.items.sync()
   }
 
-  /** Disk full, no right to write: the run goes on with what was computed, unless the store is the only way of it to who asked. */
   #failed(error: unknown): void {
-    if (this.#isOnlyWay || (!(error instanceof StoreIOError) && !CurioError.is(error, 'ERR_READ_ONLY'))) throw error
+    if (!(error instanceof StoreIOError) && !CurioError.is(error, 'ERR_READ_ONLY')) throw error
     this.#failedUntil = performance.now() + againMs
     this.store.events.emit({ kind: 'put-failed', key: this.recipe.key.text, reason: error.message })
     this.recipe.warn(`results are not kept: ${error.message}`, 'not kept')

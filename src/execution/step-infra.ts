@@ -144,7 +144,7 @@ export class StepInfra extends Infra {
     await adopting(
       work.shelf!.claims.space,
       items.map(({ uid }) => uid),
-      () => ensure(work, todo, signal),
+      () => ensure({ ...work, isForOthers: true }, todo, signal),
     )
     work.shelf!.sync()
   }

@@ -22,7 +22,7 @@ import { isStep, markStep } from './marks.js'
 import type { Node } from './node.js'
 import { Pipe } from './pipe.js'
 import { refuseHidden } from './recipe.js'
-import { Results } from './results.js'
+import { isIterable, Results } from './results.js'
 import { shown } from './show.js'
 import { currentSignal } from './signal.js'
 import { StepInfra, stepInfra } from './step-infra.js'
@@ -200,11 +200,7 @@ export function Step<S extends ConfigShape>(shape: S, options: StepOptions<Confi
     ): Results<unknown> {
       const node = this as unknown as Node
       refuseWhileImporting(this.constructor.name)
-      if (
-        values === null ||
-        typeof values !== 'object' ||
-        !(Symbol.iterator in values || Symbol.asyncIterator in values)
-      ) {
+      if (!isIterable(values)) {
         throw new DeclarationError(`${this.constructor.name}.runMany takes a list of values, not ${typeof values}`)
       }
       const pipe = this.#way

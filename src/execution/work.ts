@@ -26,8 +26,8 @@ export interface Work<I, O> {
   /** Items that were computed in this forced run already. */
   readonly forced: Set<string>
   readonly forbidSingle: boolean
-  /** How long a result may wait to be stored with others, in milliseconds. */
-  readonly waitMs?: number
+  /** Others find the results in the store, or nowhere: it is a worker who computes them. */
+  readonly isForOthers?: boolean
   uidOf(value: I): string
   readonly compute: Compute<I, O>
   /** Undefined: here, one after the other. */
@@ -63,10 +63,7 @@ export async function read<I, O>(work: Work<I, O>, uids: readonly string[]): Pro
     }
     let value = work.codec.decode(record)
     if (value instanceof Promise) value = await value
-    if (value === gone) {
-      work.shelf.noteGone(record)
-      continue
-    }
+    if (value === gone) continue
     work.ram?.set(uids[i]!, record)
     work.ram?.know(uids[i]!, value)
     slots[i] = { value }

@@ -2,29 +2,14 @@
 import * as fs from 'node:fs'
 import * as path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Config, MapInfra, map, Step, toArray, withInfra } from 'curio'
-import { type Directory, DirectoryCacher } from 'curio/cachers'
-import { describe, expect, it } from 'vitest'
+import { Chain, Config, MapInfra, map, Step, toArray, withInfra } from 'curio'
+import { describe, expect, it, vi } from 'vitest'
 import { failure } from '../experiment/helpers.js'
-import { failing } from '../helpers/faults.js'
-import { Broken, Counting, Rough, Squarer } from './fixtures/work.js'
+import { failing, patchFs, systemError } from '../helpers/faults.js'
+import { Broken, Counting, Folders, Rough, Squarer, Tally } from './fixtures/work.js'
 import { place } from './helpers.js'
 
 const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i)
-const made: number[] = []
-
-/** Folders; of every 260th item one with more files than an entry holds. */
-class Folders extends Config({ infra: MapInfra() }) {
-  @map({ itemUid: String, cacher: DirectoryCacher })
-  async *process(items: Iterable<number>): AsyncGenerator<Directory> {
-    for (const item of items) {
-      made.push(item)
-      const files = range(item % 260 === 0 ? 1001 : 1).map((i) => [`f${i}`, `${item} ${i}`])
-      yield { files: Object.fromEntries(files) } as unknown as Directory
-    }
-  }
-}
-
 class Objects extends Config({ infra: MapInfra() }) {
   @map<object | string>({ itemUid: String })
   async *process(items: Iterable<object | string>): AsyncGenerator<string> {
@@ -54,40 +39,60 @@ const first = withInfra({ version: '1' }, async function onceNamed({ a }: { a: n
 const second = withInfra({ name: 'again/named', version: '2' }, async ({ a }: { a: number }) => `second ${a}`)
 const third = withInfra({ name: 'again/named', version: '3' }, async ({ a }: { a: number }) => `third ${a}`)
 
-/** Takes away the bytes of one file of an item. */
-async function lose(folder: string, item: number): Promise<void> {
-  const [folderOf] = await toArray(new Folders({ infra: { folder, keepInRam: false } }).process([item]))
+/** Takes away, or damages, the bytes of one file of an item. Gives what puts them back. */
+function lose(folder: string, item: number, left?: string): () => void {
   const text = `${item} 0`
-  expect(fs.readFileSync(path.join(folderOf!.path, 'f0'), 'utf8')).toBe(text)
   const blobs = fs.readdirSync(path.join(folder, 'blobs'), { recursive: true, withFileTypes: true })
   for (const blob of blobs) {
     const file = path.join(blob.parentPath, blob.name)
-    if (blob.isFile() && fs.readFileSync(file, 'utf8') === text) fs.rmSync(file)
+    if (!blob.isFile() || fs.readFileSync(file, 'utf8') !== text) continue
+    fs.rmSync(file)
+    if (left !== undefined) fs.writeFileSync(file, left)
+    return () => fs.writeFileSync(file, text)
   }
+  throw new Error(`no blob of item ${item}`)
 }
 
 describe('items whose bytes are gone', () => {
   it('are computed again: of many files too, and later in a call that computes others', async () => {
-    const { folder } = place()
-    const make = (): Folders => new Folders({ infra: { folder, keepInRam: false } })
+    const { notes, folder, computed } = place()
+    const make = (): Folders => new Folders({ notes, infra: { folder, keepInRam: false } })
     await toArray(make().process(range(521)))
-    await lose(folder, 0)
-    made.length = 0
+    lose(folder, 0)
     await toArray(make().process([0]))
     await toArray(make().process([0]))
-    expect(made).toEqual([0])
+    expect(computed()).toHaveLength(522)
 
     const xp = make()
     await (await xp.infra.cacheDict()).delete('1')
-    await lose(folder, 260)
-    await lose(folder, 520)
-    made.length = 0
+    lose(folder, 260)
+    // That is seen only when it is read.
+    lose(folder, 520, '052 0')
     const all = await toArray(xp.process(range(521)))
-    expect(made).toEqual([1, 260, 520])
+    expect(computed()).toEqual([...range(521), 0, 1, 260, 520].map(String).sort())
     expect(fs.readFileSync(path.join(all[520]!.path, 'f7'), 'utf8')).toBe('520 7')
     await toArray(make().process(range(521)))
-    expect(made).toHaveLength(3)
+    expect(computed()).toHaveLength(525)
   }, 60_000)
+  it.each(['debug', 'threadpool'])('are computed again by a worker: %s', async (cluster) => {
+    const { notes, folder, computed } = place()
+    const go = (): Promise<unknown> => toArray(new Folders({ notes, infra: { folder, cluster } }).process([0]))
+    await go()
+    lose(folder, 0)
+    await go()
+    await go()
+    expect(computed()).toEqual(['0', '0'])
+  })
+  it('are there again when their bytes are, for who found them gone too', async () => {
+    const { notes, folder, computed } = place()
+    await toArray(new Folders({ notes, infra: { folder, keepInRam: false } }).process([0]))
+    const putBack = lose(folder, 0)
+    const reader = new Folders({ notes, infra: { folder, keepInRam: false, mode: 'read-only' } })
+    expect((await failure(toArray(reader.process([0])))).message).toContain('item 0: it is not stored')
+    putBack()
+    expect((await toArray(reader.process([0])))[0]!.files).toHaveLength(1001)
+    expect(computed()).toEqual(['0'])
+  })
 })
 
 describe('a computation that broke the rules', () => {
@@ -119,6 +124,33 @@ it('a worker that could not store says why, and does not hold it against the nex
     expect((await failure(go([2]))).message).toContain('ENOSPC')
   }
   expect(await go([2])).toEqual([4])
+})
+
+it('a step that cannot store does not keep those after it from their workers', async () => {
+  const { notes, folder } = place()
+  const [first, last] = [`${folder}1`, `${folder}2`]
+  const step = new Tally({ notes, name: 'first', infra: { folder: first, backend: 'cached', keepInRam: false } })
+  const chain = new Chain({
+    steps: [step, new Tally({ notes, name: 'last', infra: { folder: last, backend: 'debug' } })],
+  })
+  await step.run(100)
+  const real = fs.writeSync as (...args: unknown[]) => number
+  const isFull = (fd: unknown): boolean => fs.readlinkSync(`/proc/self/fd/${fd}`).startsWith(first)
+  const warnings: string[] = []
+  vi.spyOn(process, 'emitWarning').mockImplementation((text) => void warnings.push(String(text)))
+  {
+    using _ = patchFs({
+      writeSync: (...args: unknown[]) => {
+        if (isFull(args[0])) throw systemError('ENOSPC', 'write')
+        return real(...args)
+      },
+    })
+    expect(await chain.runMany([1, 2]).toArray()).toEqual([3, 4])
+    expect(await step.run(5)).toBe(6)
+  }
+  vi.restoreAllMocks()
+  expect(warnings.join()).toContain('not kept')
+  expect(await chain.runMany([1, 2]).toArray()).toEqual([3, 4])
 })
 
 it.each([null, 'threadpool', 'processpool', 'debug'])(

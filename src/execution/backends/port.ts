@@ -3,8 +3,7 @@ import { type ChildProcess, fork, type StdioOptions } from 'node:child_process'
 import type { Socket } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
-import type { JobFacts } from '../../errors.js'
-import { CurioError } from '../../errors.js'
+import { CurioError, type JobFacts } from '../../errors.js'
 import { type FromWorker, isOurs, type ToWorker } from './messages.js'
 
 /** How a worker ended. */

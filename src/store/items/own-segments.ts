@@ -20,9 +20,10 @@ export class OwnSegments {
   readonly writerName = `${processToken()}-${randomBytes(4).toString('hex')}`
   #writer: SegmentWriter | undefined
   #count = 0
-  /** Files of which loss of power may still take something, and those whose names it may not take any more. */
+  /** Files of which loss of power may still take something. */
   readonly #unsynced = new Set<string>()
-  readonly #named = new Set<string>()
+  /** Whether it may take the name of one of them, too. */
+  #hasNewNames = false
 
   constructor(
     readonly dir: string,
@@ -60,6 +61,7 @@ export class OwnSegments {
     io.ensureDir(this.dir, this.options.modes.dir, false)
     this.#count += 1
     const file = path.join(this.dir, segmentName(this.writerName, this.#count))
+    this.#hasNewNames = true
     try {
       this.#writer = new SegmentWriter(file, this.options.modes.file)
     } catch (error) {
@@ -87,10 +89,10 @@ export class OwnSegments {
   sync(root: string): void {
     if (this.#unsynced.size === 0) return
     for (const file of this.#unsynced) withRoom(() => io.syncFile(file))
-    if ([...this.#unsynced].some((file) => !this.#named.has(file))) {
+    if (this.#hasNewNames) {
       for (let at = this.dir; at.length >= root.length; at = path.dirname(at)) withRoom(() => io.syncDir(at))
     }
-    for (const file of this.#unsynced) this.#named.add(file)
+    this.#hasNewNames = false
     this.#unsynced.clear()
   }
 }

@@ -9,13 +9,14 @@ import { pack } from './pack.js'
 import { cacherByName } from './registry.js'
 import { unpack } from './unpack.js'
 
-/** An item ready to be put; `restore` puts the bytes of a large one again. */
+/** An item ready to be put; of a large one, where its bytes are, and what puts them there again. */
 export interface EncodedItem extends NewItem {
+  readonly blobs?: BlobStore
   readonly restore?: () => Promise<unknown>
 }
 
-/** An item as its bytes, whatever stands around them. */
-export type ItemBytes = Pick<ItemRecord, 'codec' | 'payload'> & { readonly kind: ItemRecord['kind'] }
+/** An item as its bytes, whatever stands around them; `blobs` default: the codec's. */
+export type ItemBytes = Pick<ItemRecord, 'codec' | 'kind' | 'payload'> & Pick<EncodedItem, 'blobs'>
 
 /** What `decode` gives for a large value whose bytes are gone, or were damaged: a miss. */
 export const gone: unique symbol = Symbol('gone')
@@ -67,7 +68,7 @@ export class ItemCodec<T = unknown> {
     if (payload.byteLength > maxPayload) {
       throw new CacherError(name, 'save', `item ${key} has too many files`, { hint: 'make it the output of a stage' })
     }
-    return { ...about, kind: 'blob', payload, restore }
+    return { ...about, kind: 'blob', payload, blobs: this.blobs, restore }
   }
 
   /** An error, ready to be put: it stands until there is a value. */
@@ -79,7 +80,7 @@ export class ItemCodec<T = unknown> {
   decode(record: ItemBytes): T | typeof gone | Promise<T | typeof gone> {
     const cacher = record.codec === this.#last?.codec ? this.#last.cacher : this.#cacherFor(record.codec)
     if (cacher instanceof Promise) return cacher.then(() => this.decode(record))
-    if (record.kind === 'blob') return this.#unpack(artifactIn(record), cacher)
+    if (record.kind === 'blob') return this.#unpack(record, cacher)
     return (cacher as Codec<unknown, unknown>).decode(record.payload) as T | Promise<T>
   }
 
@@ -101,9 +102,9 @@ export class ItemCodec<T = unknown> {
     return placed
   }
 
-  async #unpack(artifact: Artifact, cacher: Cacheable<unknown, unknown>): Promise<T | typeof gone> {
+  async #unpack(record: ItemBytes, cacher: Cacheable<unknown, unknown>): Promise<T | typeof gone> {
     try {
-      return (await unpack({ artifact, blobs: this.blobs }, cacher, {})) as T
+      return (await unpack({ artifact: artifactIn(record), blobs: record.blobs ?? this.blobs }, cacher, {})) as T
     } catch (error) {
       if (CurioError.is(error, 'ERR_NOT_FOUND')) return gone
       throw error

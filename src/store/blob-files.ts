@@ -33,6 +33,8 @@ export class BlobFiles {
   readonly #quarantine: string
   /** Blobs this process has hashed whole, with the stamp they had then. */
   readonly #checked = new Map<Digest, string>()
+  /** Damaged ones that could not be moved out of the way, with their stamps. */
+  readonly #stuck = new Map<Digest, string>()
   /** Blobs found instead of written, and noted in `touch/` so that a clean-up under way spares them. */
   readonly #touched = new Set<Digest>()
   readonly #touch: string
@@ -170,6 +172,12 @@ export class BlobFiles {
     this.options.events.emit({ kind: 'blob-damaged', digest, reason })
     this.#checked.delete(digest)
     if (!this.options.readOnly) this.#setAside(digest)
+    // Looked at again, for it may have been healed meanwhile.
+    const left = hashNow(this.path(digest))
+    if (left !== undefined && left.sha256 !== digest && left.stamp !== undefined) {
+      if (this.#stuck.size >= maxRemembered) this.#stuck.clear()
+      this.#stuck.set(digest, left.stamp.text)
+    }
     return undefined
   }
 
@@ -190,7 +198,11 @@ export class BlobFiles {
 
   /** `size` without a promise: what a look-up of an entry asks for each of its blobs. */
   sizeNow(digest: Digest): number | undefined {
-    return io.sizeOf(this.path(digest))
+    const file = this.path(digest)
+    const stuck = this.#stuck.get(digest)
+    if (stuck === undefined) return io.sizeOf(file)
+    const stamp = stampOf(file)
+    return stamp === undefined || stamp === 'special' || stamp.text === stuck ? undefined : stamp.bytes
   }
 
   /**

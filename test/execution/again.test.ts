@@ -93,6 +93,35 @@ describe('items whose bytes are gone', () => {
     expect((await toArray(reader.process([0])))[0]!.files).toHaveLength(1001)
     expect(computed()).toEqual(['0'])
   })
+  it('are computed again, or said to be missing, where what is damaged cannot be moved out of the way', async () => {
+    const { notes, folder, computed } = place()
+    const make = (mode: 'cached' | 'read-only'): Folders =>
+      new Folders({ notes, infra: { folder, keepInRam: false, mode } })
+    await toArray(make('cached').process([1, 2]))
+    const putBack = lose(folder, 2, '2 x')
+    {
+      using _ = failing('renameSync', 'EACCES')
+      vi.spyOn(process, 'emitWarning').mockReturnValue()
+      expect((await failure(toArray(make('read-only').process([1, 2])))).message).toContain('item 2: it is not stored')
+      const [, two] = await toArray(make('cached').process([1, 2]))
+      expect(fs.readFileSync(path.join(two!.path, 'f0'), 'utf8')).toBe('2 0')
+      expect(computed()).toEqual(['1', '2', '2'])
+    }
+    putBack()
+    expect(await toArray(make('read-only').process([1, 2]))).toHaveLength(2)
+  })
+  it('are given out from memory when the disk is full', async () => {
+    const { notes, folder, computed } = place()
+    const xp = new Folders({ notes, infra: { folder } })
+    await toArray(xp.process([1]))
+    {
+      using _ = failing('writeSync', 'ENOSPC')
+      vi.spyOn(process, 'emitWarning').mockReturnValue()
+      const [, two] = await toArray(xp.process([1, 2, 1]))
+      expect(two!.files).toEqual(['f0'])
+    }
+    expect(computed()).toEqual(['1', '2'])
+  })
 })
 
 describe('a computation that broke the rules', () => {

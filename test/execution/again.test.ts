@@ -155,6 +155,26 @@ it('a worker that could not store says why, and does not hold it against the nex
   expect(await go([2])).toEqual([4])
 })
 
+it('a job that cannot be written down says where, and leaves nothing', async () => {
+  const { folder } = place()
+  const go = (): Promise<number[]> => toArray(new Squarer({ infra: { folder, cluster: 'local' } }).process([2]))
+  await (await new Squarer({ infra: { folder } }).infra.cacheDict()).set('1', 1)
+  const full = patchFs({
+    writeFileSync() {
+      throw systemError('ENOSPC')
+    },
+  })
+  try {
+    const { message } = await failure(go())
+    expect(message).toContain(`cannot write a job in ${path.join(folder, 'jobs')}`)
+    expect(message).toContain('free some space')
+    expect(fs.readdirSync(path.join(folder, 'jobs'))).toEqual([])
+  } finally {
+    full[Symbol.dispose]()
+  }
+  expect(await go()).toEqual([4])
+})
+
 it('a step that cannot store does not keep those after it from their workers', async () => {
   const { notes, folder } = place()
   const [first, last] = [`${folder}1`, `${folder}2`]

@@ -52,12 +52,17 @@ export function writeJob(jobs: string, where: string, bytes: Uint8Array, logs?: 
   const now = new Date().toISOString()
   const id = `${now.slice(0, 19).replaceAll(/[-:]/g, '').replace('T', '-')}-${randomBytes(4).toString('hex')}`
   const dir = path.join(jobs, id)
-  fs.mkdirSync(dir, { mode: 0o700 })
   const logDir = logs === undefined ? dir : path.join(path.resolve(logs), id)
-  fs.mkdirSync(logDir, { recursive: true, mode: 0o700 })
   const [stdout, stderr] = [path.join(logDir, names.stdout), path.join(logDir, names.stderr)]
-  fs.writeFileSync(path.join(dir, names.payload), bytes, { mode: 0o600, flag: 'wx' })
-  writeState(dir, { version: 1, id, where, state: 'submitted', ...thisProcess(), submitted: now, stdout, stderr })
+  try {
+    fs.mkdirSync(dir, { mode: 0o700 })
+    fs.mkdirSync(logDir, { recursive: true, mode: 0o700 })
+    fs.writeFileSync(path.join(dir, names.payload), bytes, { mode: 0o600, flag: 'wx' })
+    writeState(dir, { version: 1, id, where, state: 'submitted', ...thisProcess(), submitted: now, stdout, stderr })
+  } catch (error) {
+    fs.rmSync(dir, { recursive: true, force: true })
+    throw io.ioError('write a job in', dir, error)
+  }
   return { id, dir, digest: sha256(bytes), stdout, stderr }
 }
 

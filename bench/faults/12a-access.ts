@@ -69,7 +69,8 @@ async function readOnlyRoot(folder: string, visit: Visiting): Promise<void> {
     ['list', ''],
   ]
   // `hurt` counts as there until its bytes are read; then it is computed, though it cannot be put right.
-  const reads = ['ok', 'ok', 'miss', 'miss', 'miss', 'miss', 'loaded', 'loaded', 'uncached', 'uncached', '3']
+  const reads = ['ok', 'ok', 'miss', 'miss', 'miss', 'miss', 'loaded', 'uncached', 'uncached', 'uncached', '3']
+  await visit({ folder, todo: [['obtain', 'hurt']] }, stranger, ['ok', 'loaded'], 'what is damaged, not yet read')
   await visit({ folder, todo }, stranger, ['ok', ...reads], 'a store of root, as a stranger')
   await visit({ folder, todo, readOnly: true }, stranger, ['ok', ...reads], 'the same, opened read-only')
   await visit({ folder, todo: [['save', 'new']] }, stranger, ['ok', 'ERR_PERMISSION'], 'saving into a store of root')

@@ -200,10 +200,10 @@ describe('items (rows 21, 50 to 54, 57)', () => {
   })
 
   it('81: what is deleted while it is computed is stored when it is done', async () => {
-    const xp = new Counted({ notes: path.join(path.dirname(folder), 'notes'), ms: 100, infra: { folder } })
+    const xp = new Counted({ notes: path.join(path.dirname(folder), 'notes'), ms: 600, infra: { folder } })
     const dict = await xp.infra.cacheDict()
     const running = toArray(xp.process([1]))
-    await vi.waitFor(() => expect(fs.existsSync(xp.notes)).toBe(true))
+    await vi.waitFor(() => expect(fs.existsSync(xp.notes)).toBe(true), 20_000)
     expect(await dict.delete('1')).toBe(false)
     expect(await running).toEqual([2])
     expect([await dict.get('1'), await toArray(xp.process([1]))]).toEqual([2, [2]])

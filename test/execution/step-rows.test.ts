@@ -170,12 +170,12 @@ describe('results of steps', () => {
 
   it('38: how far a value is can be asked without running anything', async () => {
     const folder = newFolder()
-    const step = new Slow({ ms: 300, infra: cached(folder) })
+    const step = new Slow({ ms: 600, infra: cached(folder) })
     expect(await step.lookup(1).status()).toBe('not submitted')
     const running = step.run(1)
-    await vi.waitFor(() => expect(ran).toEqual(['slow 1']))
+    await vi.waitFor(() => expect(ran).toEqual(['slow 1']), 20_000)
     expect(await step.lookup(1).status()).toBe('running')
-    expect(await new Slow({ ms: 300, infra: cached(folder) }).lookup(1).status()).toBe('running')
+    expect(await new Slow({ ms: 600, infra: cached(folder) }).lookup(1).status()).toBe('running')
     await running
     expect(await step.lookup(1).status()).toBe('completed')
     const failing = new Add({ infra: cached(folder) })
@@ -348,9 +348,9 @@ describe('coordination', () => {
 
   it('81: what is cleared while it is computed is stored when it is done', async () => {
     const folder = newFolder()
-    const step = new Slow({ ms: 100, infra: { ...cached(folder), keepInRam: true } })
+    const step = new Slow({ ms: 600, infra: { ...cached(folder), keepInRam: true } })
     const running = step.run(1)
-    await vi.waitFor(() => expect(ran).toEqual(['slow 1']))
+    await vi.waitFor(() => expect(ran).toEqual(['slow 1']), 20_000)
     await step.clearCache(1)
     expect(await step.lookup(1).status()).toBe('running')
     expect(await running).toBe(1)

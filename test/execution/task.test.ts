@@ -289,8 +289,8 @@ describe('results of tasks (rows 33 to 39)', () => {
   })
 
   it('81: what is cleared while it is computed is stored when it is done, but for a job, which is cancelled', async () => {
-    const started = async (): Promise<void> => vi.waitFor(() => expect(ran).toHaveLength(1))
-    const xp = new Slow({ ms: 100, infra: { folder } })
+    const started = async (): Promise<void> => vi.waitFor(() => expect(ran).toHaveLength(1), 20_000)
+    const xp = new Slow({ ms: 600, infra: { folder } })
     const running = xp.run()
     await started()
     await xp.infra.clearJob()

@@ -3,6 +3,7 @@ import type { BlobStore } from '../store/blobs.js'
 import type { Artifact } from '../store/entry.js'
 import { type ItemRecord, maxPayload } from '../store/items/record.js'
 import type { NewItem } from '../store/items/space.js'
+import { MemoryBlobs } from '../store/memory-blobs.js'
 import { attempt, type Cacheable, type Codec, cacherIdentity, isCodec, type Json } from './cacheable.js'
 import { cacherNameFor } from './choose.js'
 import { pack } from './pack.js'
@@ -60,15 +61,18 @@ export class ItemCodec<T = unknown> {
       const whole = isPieces && this.maxInline === Number.POSITIVE_INFINITY ? await joined(encoded) : encoded
       const payload = typeof whole === 'string' ? Buffer.from(whole) : whole
       const isPlain = payload instanceof Uint8Array && Object.keys(used.extraMetadata).length === 0
-      if (isPlain && payload.byteLength <= this.maxInline) return { ...about, kind: 'value', payload }
+      if (isPlain && payload.byteLength <= this.maxInline)
+        return { ...about, kind: 'value', payload: ownBytes(payload, value) }
     }
-    const restore = () => pack(this.blobs, valueName, cacher, value)
+    // In memory each value has bytes of its own, which go with it.
+    const blobs = this.blobs instanceof MemoryBlobs ? new MemoryBlobs() : this.blobs
+    const restore = () => pack(blobs, valueName, cacher, value)
     const { artifact } = await restore()
     const payload = Buffer.from(JSON.stringify(artifact))
     if (payload.byteLength > maxPayload) {
       throw new CacherError(name, 'save', `item ${key} has too many files`, { hint: 'make it the output of a stage' })
     }
-    return { ...about, kind: 'blob', payload, blobs: this.blobs, restore }
+    return { ...about, kind: 'blob', payload, blobs, restore }
   }
 
   /** An error, ready to be put: it stands until there is a value. */
@@ -110,6 +114,11 @@ export class ItemCodec<T = unknown> {
       throw error
     }
   }
+}
+
+/** What a codec gave, as bytes that nobody else can change: those of the value itself are the caller's, who may use them again. */
+function ownBytes(bytes: Uint8Array, value: unknown): Uint8Array {
+  return ArrayBuffer.isView(value) && value.buffer !== bytes.buffer ? bytes : new Uint8Array(bytes)
 }
 
 async function joined(pieces: AsyncIterable<Uint8Array>): Promise<Uint8Array> {

@@ -12,7 +12,10 @@ export interface Todo<I> {
 }
 
 /** What became of an item: its bytes. */
-export type Done = EncodedItem
+export interface Done extends EncodedItem {
+  /** False: it could not be stored, and this is all there is of it. Without a store it means nothing. Default true. */
+  readonly isStored?: boolean
+}
 
 /** Items as the user's code gets them: a list, that can be gone through with await too; what comes from upstream only with await. */
 export type Feed = readonly never[] & AsyncIterable<never>
@@ -137,6 +140,7 @@ export async function* computeBatch<I, O>(
   }
   const encoded = (uid: string, result: O): Promise<EncodedItem> =>
     codec.encode(uid, result).catch((error: unknown) => {
+      if (CurioError.is(error, 'ERR_CACHER_SAVE')) noteComputing(error, `${where}, item ${uid}`)
       sink.failed(error)
       return new ItemCodec(new MemoryBlobs(), codec.cacher, Number.POSITIVE_INFINITY).encode(uid, result)
     })

@@ -49,13 +49,20 @@ class CacheDict extends Items {
   override async setMany(entries: Iterable<readonly [string, unknown]>, options: SetOptions = {}): Promise<boolean[]> {
     const all = [...entries]
     await this.#place.shelf?.describe()
-    for (const [key] of all) this.#place.ram?.delete(key)
-    return super.setMany(all, options)
+    try {
+      return await super.setMany(all, options)
+    } finally {
+      // Only now: until then what was there may have been read once more.
+      for (const [key] of all) this.#place.ram?.delete(key)
+    }
   }
 
   override async delete(key: string): Promise<boolean> {
-    this.#place.ram?.delete(key)
-    return super.delete(key)
+    try {
+      return await super.delete(key)
+    } finally {
+      this.#place.ram?.delete(key)
+    }
   }
 }
 

@@ -4,9 +4,17 @@ import { doneOf, waitMs } from './shelf.js'
 import { withSignal } from './signal.js'
 import { isThere, type Work } from './work.js'
 
-/** Computes what is missing of these items, for whoever reads the results later. */
-export async function ensure<I, O>(work: Work<I, O>, items: readonly Todo<I>[], signal: AbortSignal): Promise<void> {
-  for await (const _ of computeMissing(work, new Map(items.map(({ uid, value }) => [uid, value])), signal));
+/**
+ * Computes what is missing of these items, for whoever reads the results later.
+ *
+ * @returns whether he will find all of them.
+ */
+export async function ensure<I, O>(work: Work<I, O>, items: readonly Todo<I>[], signal: AbortSignal): Promise<boolean> {
+  let areStored = true
+  for await (const done of computeMissing(work, new Map(items.map(({ uid, value }) => [uid, value])), signal)) {
+    if (done.some(({ isStored }) => isStored === false)) areStored = false
+  }
+  return areStored
 }
 
 /** Claims, looks again, and computes; what others compute meanwhile is waited for. */

@@ -61,11 +61,12 @@ export class Pass<I, O> {
     this.#waiting -= 1
     if (this.#failure !== undefined && isBroken(this.#failure.error)) return this.#failure
     const done = this.#done.get(uid)
-    // Asked for again, it is read again; where nothing is stored, this is all there is.
-    if (this.#work.shelf?.keeps === true) this.#done.delete(uid)
+    // Asked for again, it is read again; what is not stored is all there is, of which each time another copy is given.
+    const isStored = done !== undefined && this.#isStored(done)
+    if (isStored) this.#done.set(uid, undefined)
     if (done !== undefined) {
       if (done.kind === 'error') return { error: errorOf(done) }
-      const value = await this.#work.codec.decode(done)
+      const value = await this.#work.codec.decode(isStored ? done : { ...done, payload: new Uint8Array(done.payload) })
       if (value !== gone) {
         this.#work.ram?.know(uid, value)
         return { value }
@@ -114,13 +115,19 @@ export class Pass<I, O> {
   #take(done: readonly Done[]): void {
     const { mode, forced, ram, shelf } = this.#work
     for (const item of done) {
-      if (mode === 'force' && item.kind !== 'error') forced.add(item.key)
+      const isStored = this.#isStored(item)
+      // What was there before must not be taken for it.
+      if (mode === 'force' && item.kind !== 'error' && (isStored || shelf === undefined)) forced.add(item.key)
       ram?.set(item.key, item)
       // What nobody has asked for yet need not be held: it is stored.
-      this.#done.set(item.key, this.#isDriven && shelf?.keeps === true && item.kind !== 'error' ? undefined : item)
+      this.#done.set(item.key, this.#isDriven && isStored && item.kind !== 'error' ? undefined : item)
       this.#taken.push(item.key)
     }
     this.#work.progress?.(this.#taken.length, this.#todo.size)
+  }
+
+  #isStored(item: Done): boolean {
+    return this.#work.shelf !== undefined && item.isStored !== false
   }
 
   /** After a break of the rules nobody knows which result is whose: none of this pass counts, in memory as on disk. */

@@ -2,6 +2,7 @@
 import { pathToFileURL } from 'node:url'
 import { CurioError, DeclarationError } from '../errors.js'
 import { adoptingClaims } from '../store/claims.js'
+import { lookAnew } from '../store/items/space.js'
 import { type Assignment, type Outcome, Performer } from './assignment.js'
 import { isAboutUser, textOf } from './failure.js'
 import { type CurrentJob, inJob } from './job.js'
@@ -28,6 +29,7 @@ const byFolder = new Map<string, Performer>()
 export async function perform(bytes: Uint8Array, worker: Worker): Promise<Outcome> {
   const { signal } = worker
   let isComputing = false
+  lookAnew()
   try {
     const packed = await unpack(bytes)
     const infra = await infraFor(packed, worker)

@@ -115,10 +115,15 @@ export class Pipe {
     return this.#before?.stream(entries, signal) ?? valuesOf(this.#first, entries)
   }
 
-  /** Has the nearest results that are kept computed, before others need them elsewhere. */
-  async ensure(entries: readonly Todo<Entry>[], signal: AbortSignal): Promise<void> {
-    if (this.#node.infra.keeps) await ensure(await this.work(signal), entries, signal)
-    else await (this.#inner ?? this.#before)?.ensure(entries, signal)
+  /**
+   * Has the nearest results that are kept on disk computed, before others need them elsewhere.
+   *
+   * @returns whether they are all there.
+   */
+  async ensure(entries: readonly Todo<Entry>[], signal: AbortSignal): Promise<boolean> {
+    const { infra } = this.#node
+    if (infra.keeps && infra.folder !== undefined) return ensure(await this.work(signal), entries, signal)
+    return (await (this.#inner ?? this.#before)?.ensure(entries, signal)) ?? true
   }
 
   /** The result for an item, where it is in memory and nothing has to be looked at to know that it is the one. */
@@ -172,14 +177,15 @@ export class Pipe {
   /** A worker gets the steps up to this one, and finds what is kept of those before it. */
   #dispatch(shelf: Shelf<unknown>): Dispatch<Entry> {
     const { infra } = this.#node
+    let isReady = true
     const assign = (): Assignment => ({
       ...infra.assign(shelf.recipe, shelf.store, this.mode),
       isStep: true,
-      config: travellingChain(this.#path, infra),
+      config: travellingChain(this.#path, infra, isReady),
     })
     const send = dispatchTo<unknown>(infra, shelf, assign, async (todo, abort) => {
       const entries = todo.map(({ uid, value }) => ({ uid, value: { uid, value } }))
-      await this.#before?.ensure(entries, abort)
+      isReady = (await this.#before?.ensure(entries, abort)) ?? true
     })
     return (todo, claim, signal) =>
       send(
@@ -195,17 +201,29 @@ export class Pipe {
 }
 
 /**
- * Steps in sequence as a chain that keeps the results of its last one, in the place of that one. What is kept of those before is there
- * already: none of it is forced again.
+ * Steps in sequence as a chain that keeps the results of its last one, in the place of that one.
+ *
+ * @param isReady what is kept of those before is there already: none of it is forced again. Otherwise it could not be stored, what is
+ * there may be old, and all of it is computed where this arrives.
  */
-function travellingChain(path: readonly Node[], infra: StepInfra): Travelling {
-  const last = path.length - 1
-  const steps = path.map((node, i) => {
+function travellingChain(path: readonly Node[], infra: StepInfra, isReady: boolean): Travelling {
+  const before = path.slice(0, -1).flatMap((node) => flattened(node, isReady))
+  const steps = [
+    ...before.map((node) => {
+      const { keeps, afterwards, counting } = node.infra
+      return within(node, isStep, keeps ? { infra: isReady ? afterwards : counting } : {})
+    }),
     // Of the last only what counts: the chain is what keeps its results.
-    const own = i === last ? infra.counting : node.infra.keeps ? node.infra.afterwards : undefined
-    return within(node, isStep, own === undefined ? {} : { infra: own })
-  })
+    within(path.at(-1)!, isStep, { infra: infra.counting }),
+  ]
   return { module: '', exported: 'Chain', input: { steps, infra: {} } }
+}
+
+/** The steps of a chain that keeps nothing itself are as good as those around it. */
+function flattened(node: Node, isReady: boolean): readonly Node[] {
+  const parts = node[sequence]
+  if (parts === undefined || (node.infra.keeps && isReady)) return [node]
+  return parts.flatMap((part) => flattened(part, isReady))
 }
 
 const strength: readonly ExecMode[] = ['read-only', 'cached', 'retry', 'force']

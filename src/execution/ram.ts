@@ -1,9 +1,10 @@
 import type { gone, ItemBytes, ItemCodec } from '../artifact/item-codec.js'
+import { MemoryBlobs } from '../store/memory-blobs.js'
 
 /** What a kept result costs beside its bytes, about. */
 const overhead = 200
 
-type Kept<T> = { readonly item: ItemBytes; plain?: { readonly value: T } }
+type Kept<T> = { readonly item: ItemBytes; readonly cost: number; plain?: { readonly value: T } }
 
 /**
  * Results kept in memory: as their bytes, so that everybody gets a value of their own; what cannot be changed, as itself. The longest
@@ -45,14 +46,16 @@ export class Ram<T> {
   }
 
   set(uid: string, item: ItemBytes): void {
-    // A reference to blobs is no result in memory.
-    if (item.kind !== 'value') return
+    const { kind, codec, payload, blobs } = item
+    const inMemory = blobs instanceof MemoryBlobs ? blobs : undefined
+    // A reference to files is no result in memory.
+    if (kind !== 'value' && inMemory === undefined) return
     this.delete(uid)
-    const cost = item.payload.byteLength + uid.length * 2 + overhead
+    const cost = payload.byteLength + (inMemory?.bytes ?? 0) + uid.length * 2 + overhead
     if (cost > this.maxBytes) return
-    const { kind, codec, payload } = item
     // Ours alone: values may be views of it, and a view would keep all that it is a view of.
-    this.#kept.set(uid, { item: { kind, codec, payload: new Uint8Array(payload) } })
+    const own = { kind, codec, payload: new Uint8Array(payload) }
+    this.#kept.set(uid, { item: inMemory === undefined ? own : { ...own, blobs: inMemory }, cost })
     this.#bytes += cost
     for (const [oldest] of this.#kept) {
       if (this.#bytes <= this.maxBytes) break
@@ -64,7 +67,7 @@ export class Ram<T> {
     const kept = this.#kept.get(uid)
     if (kept === undefined) return
     this.#kept.delete(uid)
-    this.#bytes -= kept.item.payload.byteLength + uid.length * 2 + overhead
+    this.#bytes -= kept.cost
   }
 }
 

@@ -28,6 +28,10 @@ export function doneOf(key: string, { kind, codec, payload }: Standing): Done {
 /** What stands under an item's uid. */
 export type Standing = Omit<ItemRecord, 'kind'> & { readonly kind: Exclude<ItemKind, 'tombstone'> }
 
+function unstored(item: EncodedItem): Done {
+  return { ...item, isStored: false }
+}
+
 /** The results of one computation of many items. */
 export class Shelf<O> {
   readonly claims: Claims
@@ -97,14 +101,14 @@ export class Shelf<O> {
       waitMs: isForOthers ? waitMs.unasked : waitMs.asked,
       put: async (items) => {
         const sent = items.map((item) => this.#replacing(item, mode))
-        if (items.length === 0 || !(this.keeps || isForOthers)) return items
+        if (items.length === 0 || !(this.keeps || isForOthers)) return items.map(unstored)
         try {
           const done = await this.#put(sent)
           // Who put it knows its own by it.
           return done.map((one, i) => (one === sent[i] ? items[i]! : one))
         } catch (error) {
           fail(error)
-          return items
+          return items.map(unstored)
         }
       },
       failed: fail,
@@ -130,7 +134,10 @@ export class Shelf<O> {
     const fit = items.filter(({ payload }) => payload.byteLength <= maxPayload)
     const stands = await this.items.put(fit)
     const lost = new Set(fit.filter((_, i) => !stands[i]).map(({ key }) => key))
-    return items.map((item) => (lost.has(item.key) ? (this.#standing(item.key) ?? item) : item))
+    return items.map((item) => {
+      if (lost.has(item.key)) return this.#standing(item.key) ?? unstored(item)
+      return item.payload.byteLength <= maxPayload ? item : unstored(item)
+    })
   }
 
   /** Makes what this process has stored survive loss of power, where the store is to. */

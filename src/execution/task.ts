@@ -110,7 +110,14 @@ export class Task<T = unknown> extends Infra {
         : { elsewhere: (signal) => elsewhere(this.options, this.assign(recipe, store), recipe.key, store, signal) }),
     }
     const obtained = await obtain(store, request)
-    if (obtained.how === 'computed') clearError(store, recipe.key)
+    if (obtained.how === 'computed') {
+      try {
+        clearError(store, recipe.key)
+      } catch (error) {
+        // The result stands before it.
+        recipe.warn(`an earlier error stays: ${(error as Error).message}`, 'not cleared')
+      }
+    }
     if (obtained.reason !== undefined) recipe.warn(`the result is not kept: ${obtained.reason}`, 'not kept')
     else if (recipe.config !== undefined && (obtained.how === 'computed' || lacksConfigs(store, recipe.key.text))) {
       await writeConfigs(store, recipe.key.text, recipe.config)

@@ -11,6 +11,13 @@ import { checkRange } from './ranges.js'
 export class MemoryBlobs implements BlobStore {
   readonly #blobs = new Map<Digest, Uint8Array>()
 
+  /** Of all of them. */
+  get bytes(): number {
+    let sum = 0
+    for (const { byteLength } of this.#blobs.values()) sum += byteLength
+    return sum
+  }
+
   async put(source: BlobSource, { signal }: BlobOptions = {}): Promise<BlobInfo> {
     signal?.throwIfAborted()
     const bytes = await gather(source, signal)

@@ -20,8 +20,15 @@ export interface NewItem {
 
 /** What other processes write is seen after so long at the latest. */
 const refreshEveryMs = 1000
+/** What was looked at up to here is looked at again, however short a time ago that was. */
+let outdated = Number.NEGATIVE_INFINITY
 const ticksPerMs = 1024
 const nothing = new Uint8Array(0)
+
+/** For who is given work: what others stored before they gave it is to be seen. */
+export function lookAnew(): void {
+  outdated = performance.now()
+}
 
 /** One per folder and process. What it gives is the caller's own. */
 export class ItemSpace {
@@ -139,7 +146,7 @@ export class ItemSpace {
   /** Looks at what other processes have written since, unless that was done less than `everyMs` ago. */
   refresh(everyMs = 0): void {
     const now = performance.now()
-    if (now - this.#refreshed < everyMs) return
+    if (this.#refreshed > outdated && now - this.#refreshed < everyMs) return
     this.#standing.refresh()
     // Only now: who looks after a failure must not take what was not seen for absent.
     this.#refreshed = now

@@ -122,7 +122,10 @@ export class Pipe {
    */
   async ensure(entries: readonly Todo<Entry>[], signal: AbortSignal): Promise<boolean> {
     const { infra } = this.#node
-    if (infra.keeps && infra.folder !== undefined) return ensure(await this.work(signal), entries, signal)
+    if (infra.keeps && infra.folder !== undefined) {
+      // What is not there is not computed: who reads it says so.
+      return this.mode === 'read-only' || ensure(await this.work(signal), entries, signal)
+    }
     return (await (this.#inner ?? this.#before)?.ensure(entries, signal)) ?? true
   }
 
@@ -204,14 +207,15 @@ export class Pipe {
  * Steps in sequence as a chain that keeps the results of its last one, in the place of that one.
  *
  * @param isReady what is kept of those before is there already: none of it is forced again. Otherwise it could not be stored, what is
- * there may be old, and all of it is computed where this arrives.
+ * there may be old, and all of it is computed where this arrives; but for what is read-only.
  */
 function travellingChain(path: readonly Node[], infra: StepInfra, isReady: boolean): Travelling {
-  const before = path.slice(0, -1).flatMap((node) => flattened(node, isReady))
+  const isThere = ({ infra }: Node): boolean => infra.keeps && (isReady || infra.mode === 'read-only')
+  const before = path.slice(0, -1).flatMap((node) => flattened(node, isThere))
   const steps = [
     ...before.map((node) => {
       const { keeps, afterwards, counting } = node.infra
-      return within(node, isStep, keeps ? { infra: isReady ? afterwards : counting } : {})
+      return within(node, isStep, keeps ? { infra: isThere(node) ? afterwards : counting } : {})
     }),
     // Of the last only what counts: the chain is what keeps its results.
     within(path.at(-1)!, isStep, { infra: infra.counting }),
@@ -219,11 +223,11 @@ function travellingChain(path: readonly Node[], infra: StepInfra, isReady: boole
   return { module: '', exported: 'Chain', input: { steps, infra: {} } }
 }
 
-/** The steps of a chain that keeps nothing itself are as good as those around it. */
-function flattened(node: Node, isReady: boolean): readonly Node[] {
+/** The steps of a chain that has no results of its own to be found are as good as those around it. */
+function flattened(node: Node, isThere: (node: Node) => boolean): readonly Node[] {
   const parts = node[sequence]
-  if (parts === undefined || (node.infra.keeps && isReady)) return [node]
-  return parts.flatMap((part) => flattened(part, isReady))
+  if (parts === undefined || isThere(node)) return [node]
+  return parts.flatMap((part) => flattened(part, isThere))
 }
 
 const strength: readonly ExecMode[] = ['read-only', 'cached', 'retry', 'force']

@@ -46,11 +46,11 @@ export class Ram<T> {
   }
 
   set(uid: string, item: ItemBytes): void {
+    this.delete(uid)
     const { kind, codec, payload, blobs } = item
     const inMemory = blobs instanceof MemoryBlobs ? blobs : undefined
     // A reference to files is no result in memory.
     if (kind !== 'value' && inMemory === undefined) return
-    this.delete(uid)
     const cost = payload.byteLength + (inMemory?.bytes ?? 0) + uid.length * 2 + overhead
     if (cost > this.maxBytes) return
     // Ours alone: values may be views of it, and a view would keep all that it is a view of.

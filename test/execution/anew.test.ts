@@ -61,6 +61,14 @@ describe.each(['processpool', 'threadpool', 'debug'])('what comes before a worke
     say('2')
     expect(await make('retry').run(3)).toBe(60)
   })
+  it('is not computed where it is read-only', async () => {
+    const { say, make, computed } = pair(backend)
+    say('1')
+    expect(await make('cached').run(3)).toBe(30)
+    expect(await make('read-only').run(3)).toBe(30)
+    expect((await failure(make('read-only').run(4))).message).toContain('mode is read-only')
+    expect(computed()).toEqual(['first 3', 'last 3'])
+  })
   it('is forced once, also in a chain of its own', async () => {
     const { say, make, computed } = pair(backend)
     say('1')

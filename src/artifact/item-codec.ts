@@ -32,11 +32,13 @@ export class ItemCodec<T = unknown> {
   /** That of the last record: most of a space have one. */
   #last: { readonly codec: string; readonly cacher: Cacheable<unknown, unknown> } | undefined
 
-  /** @param cacher default: the one that fits each value. @param maxInline bytes; what is larger becomes blobs. */
+  /**
+   * @param blobs where large values go; undefined: nothing is stored, and each has its bytes with it.
+   * @param cacher default: the one that fits each value.
+   */
   constructor(
-    readonly blobs: BlobStore,
+    readonly blobs: BlobStore | undefined,
     readonly cacher: Cacheable<unknown, unknown> | undefined,
-    readonly maxInline: number = maxPayload,
   ) {
     if (cacher?.checksOnHit === true) {
       throw new DeclarationError(
@@ -58,14 +60,14 @@ export class ItemCodec<T = unknown> {
       const used = cacher.placedAt('', valueName) as Codec<unknown, unknown>
       const encoded = await attempt(used, 'save', () => used.encode(value))
       const isPieces = typeof encoded !== 'string' && !(encoded instanceof Uint8Array)
-      const whole = isPieces && this.maxInline === Number.POSITIVE_INFINITY ? await joined(encoded) : encoded
+      const whole = isPieces && this.blobs === undefined ? await joined(encoded) : encoded
       const payload = typeof whole === 'string' ? Buffer.from(whole) : whole
       const isPlain = payload instanceof Uint8Array && Object.keys(used.extraMetadata).length === 0
-      if (isPlain && payload.byteLength <= this.maxInline)
+      if (isPlain && (this.blobs === undefined || payload.byteLength <= maxPayload)) {
         return { ...about, kind: 'value', payload: ownBytes(payload, value) }
+      }
     }
-    // In memory each value has bytes of its own, which go with it.
-    const blobs = this.blobs instanceof MemoryBlobs ? new MemoryBlobs() : this.blobs
+    const blobs = this.blobs ?? new MemoryBlobs()
     const restore = () => pack(blobs, valueName, cacher, value)
     const { artifact } = await restore()
     const payload = Buffer.from(JSON.stringify(artifact))
@@ -108,7 +110,7 @@ export class ItemCodec<T = unknown> {
 
   async #unpack(record: ItemBytes, cacher: Cacheable<unknown, unknown>): Promise<T | typeof gone> {
     try {
-      return (await unpack({ artifact: artifactIn(record), blobs: record.blobs ?? this.blobs }, cacher, {})) as T
+      return (await unpack({ artifact: artifactIn(record), blobs: (record.blobs ?? this.blobs)! }, cacher, {})) as T
     } catch (error) {
       if (CurioError.is(error, 'ERR_NOT_FOUND')) return gone
       throw error

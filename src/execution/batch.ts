@@ -2,7 +2,6 @@
 import { noteComputing } from '../artifact/computing.js'
 import { type EncodedItem, ItemCodec } from '../artifact/item-codec.js'
 import { BatchProtocolError, CurioError, type ErrorFacts } from '../errors.js'
-import { MemoryBlobs } from '../store/memory-blobs.js'
 import { factsOf, isAboutUser } from './failure.js'
 
 /** One item that is to be computed. */
@@ -142,7 +141,7 @@ export async function* computeBatch<I, O>(
     codec.encode(uid, result).catch((error: unknown) => {
       if (CurioError.is(error, 'ERR_CACHER_SAVE')) noteComputing(error, `${where}, item ${uid}`)
       sink.failed(error)
-      return new ItemCodec(new MemoryBlobs(), codec.cacher, Number.POSITIVE_INFINITY).encode(uid, result)
+      return new ItemCodec(undefined, codec.cacher).encode(uid, result)
     })
   const results = call.results(signal)
   const patience = new Patience(sink.waitMs)

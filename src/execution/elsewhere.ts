@@ -34,8 +34,8 @@ export async function elsewhere(
 export function dispatchTo<I>(
   infra: Infra,
   shelf: Shelf<unknown>,
-  assign: () => Assignment = () => infra.assign(shelf.recipe, shelf.store),
-  before?: (todo: readonly Todo<I>[], signal: AbortSignal) => Promise<void>,
+  assign: (todo: readonly Todo<I>[], signal: AbortSignal) => Promise<Assignment> = async () =>
+    infra.assign(shelf.recipe, shelf.store),
 ): Dispatch<I> {
   const { cluster, options } = infra
   return (todo, _claim, signal) => {
@@ -43,7 +43,7 @@ export function dispatchTo<I>(
     const chunks = isPool(cluster)
       ? poolChunksOf(todo, workersOf(options), maxJobs, minItemsPerJob)
       : chunksOf(todo, maxJobs, minItemsPerJob)
-    return inChunks(infra, shelf, chunks, assign, () => before?.(todo, signal), signal)
+    return inChunks(infra, shelf, chunks, () => assign(todo, signal), signal)
   }
 }
 
@@ -51,18 +51,15 @@ async function* inChunks<I>(
   infra: Infra,
   shelf: Shelf<unknown>,
   chunks: readonly (readonly Todo<I>[])[],
-  assign: () => Assignment,
-  before: () => Promise<void> | undefined,
+  assign: () => Promise<Assignment>,
   signal: AbortSignal,
 ): AsyncGenerator<readonly Done[]> {
   const { store, recipe } = shelf
-  await before()
-  const claims = claimsAround()
-  const call = randomUUID()
-  const assignments = chunks.map((items) => ({ ...assign(), call, items, claims }))
+  const whole = { ...(await assign()), call: randomUUID(), claims: claimsAround() }
+  const assignments = chunks.map((items) => ({ ...whole, items }))
   // What does not count in this mode: a worker that died left it as it was.
   const old = new Map<string, number>()
-  const mode = assignments[0]?.mode
+  const { mode } = whole
   for (const chunk of mode === 'force' || mode === 'retry' ? chunks : []) {
     const uids = chunk.map(({ uid }) => uid)
     for (const [i, record] of shelf.lookAgain(uids).entries()) {

@@ -5,7 +5,6 @@ import type { Store } from '../artifact/store.js'
 import { DeclarationError } from '../errors.js'
 import { adopting } from '../store/claims.js'
 import type { ItemSpace } from '../store/items/space.js'
-import { MemoryBlobs } from '../store/memory-blobs.js'
 import type { Assignment } from './assignment.js'
 import { decorator, type MethodOptions } from './decorate.js'
 import { dispatchTo } from './elsewhere.js'
@@ -115,7 +114,7 @@ export class ItemMap extends Infra {
     const keepInRam = isOwn && (this.options.keepInRam ?? store !== undefined)
     if (store === undefined && keepInRam === false) {
       return {
-        codec: new ItemCodec(new MemoryBlobs(), definition.cacher),
+        codec: new ItemCodec(undefined, definition.cacher),
         shelf: undefined,
         ram: undefined,
         forced: new Set(),

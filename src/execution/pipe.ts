@@ -1,7 +1,6 @@
 /** Steps in sequence, down to one of them: what it computes, from what comes before it, and where its results are. */
 import { DeclarationError } from '../errors.js'
 import { sequence } from '../identity/marks.js'
-import type { Assignment } from './assignment.js'
 import type { Compute, Todo } from './batch.js'
 import { dispatchTo } from './elsewhere.js'
 import { results } from './engine.js'
@@ -180,15 +179,14 @@ export class Pipe {
   /** A worker gets the steps up to this one, and finds what is kept of those before it. */
   #dispatch(shelf: Shelf<unknown>): Dispatch<Entry> {
     const { infra } = this.#node
-    let isReady = true
-    const assign = (): Assignment => ({
-      ...infra.assign(shelf.recipe, shelf.store, this.mode),
-      isStep: true,
-      config: travellingChain(this.#path, infra, isReady),
-    })
-    const send = dispatchTo<unknown>(infra, shelf, assign, async (todo, abort) => {
+    const send = dispatchTo<unknown>(infra, shelf, async (todo, abort) => {
       const entries = todo.map(({ uid, value }) => ({ uid, value: { uid, value } }))
-      isReady = (await this.#before?.ensure(entries, abort)) ?? true
+      const isReady = (await this.#before?.ensure(entries, abort)) ?? true
+      return {
+        ...infra.assign(shelf.recipe, shelf.store, this.mode),
+        isStep: true,
+        config: travellingChain(this.#path, infra, isReady),
+      }
     })
     return (todo, claim, signal) =>
       send(

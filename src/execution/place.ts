@@ -2,7 +2,6 @@
 import type { Cacheable } from '../artifact/cacheable.js'
 import { ItemCodec } from '../artifact/item-codec.js'
 import type { Store } from '../artifact/store.js'
-import { MemoryBlobs } from '../store/memory-blobs.js'
 import { bytesInRam } from './options.js'
 import { Ram } from './ram.js'
 import type { Recipe } from './recipe.js'
@@ -33,7 +32,7 @@ export class Places {
     const before = this.#places.get(recipe.key.hash)
     if (before?.store === store && before?.recipe === recipe) return before
     const shelf = store === undefined ? undefined : Shelf.open<unknown>(store, recipe, cacher)
-    const codec = shelf?.items.codec ?? new ItemCodec(new MemoryBlobs(), cacher, Number.POSITIVE_INFINITY)
+    const codec = shelf?.items.codec ?? new ItemCodec(undefined, cacher)
     const limit = bytesInRam(keepInRam)
     const isSame = before !== undefined && before.store === store
     const place = {

@@ -100,9 +100,9 @@ export class Shelf<O> {
     return {
       waitMs: isForOthers ? waitMs.unasked : waitMs.asked,
       put: async (items) => {
-        const sent = items.map((item) => this.#replacing(item, mode))
         if (items.length === 0 || !(this.keeps || isForOthers)) return items.map(unstored)
         try {
+          const sent = items.map((item) => this.#replacing(item, mode))
           const done = await this.#put(sent)
           // Who put it knows its own by it.
           return done.map((one, i) => (one === sent[i] ? items[i]! : one))

@@ -7,7 +7,7 @@ import { type Computed, obtain, type Request } from '../artifact/once.js'
 import { pack } from '../artifact/pack.js'
 import { provenance } from '../artifact/provenance.js'
 import type { Store } from '../artifact/store.js'
-import { CachedError, DeclarationError, ReadOnlyError } from '../errors.js'
+import { CachedError, DeclarationError, ReadOnlyError, StoreIOError } from '../errors.js'
 import { unchanged } from '../identity/files.js'
 import type { Entry } from '../store/entry.js'
 import { clearError, readError, writeError } from '../store/error-file.js'
@@ -114,8 +114,9 @@ export class Task<T = unknown> extends Infra {
       try {
         clearError(store, recipe.key)
       } catch (error) {
+        if (!(error instanceof StoreIOError)) throw error
         // The result stands before it.
-        recipe.warn(`an earlier error stays: ${(error as Error).message}`, 'not cleared')
+        recipe.warn(`an earlier error stays: ${error.message}`, 'not cleared')
       }
     }
     if (obtained.reason !== undefined) recipe.warn(`the result is not kept: ${obtained.reason}`, 'not kept')

@@ -52,7 +52,7 @@ export async function read<I, O>(work: Work<I, O>, uids: readonly string[]): Pro
     else slots[i] = box instanceof Promise ? await box : box
   }
   if (rest.length === 0 || work.shelf === undefined) return slots
-  const records = await work.shelf.look(rest.map((i) => uids[i]!))
+  const records = work.shelf.look(rest.map((i) => uids[i]!))
   for (let n = 0; n < rest.length; n++) {
     const i = rest[n]!
     const record = records[n]

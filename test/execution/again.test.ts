@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Chain, Config, MapInfra, map, Step, toArray, withInfra } from 'curio'
 import { describe, expect, it, vi } from 'vitest'
 import { failure } from '../experiment/helpers.js'
-import { failing, patchFs, systemError } from '../helpers/faults.js'
+import { failing, full, patchFs, systemError } from '../helpers/faults.js'
 import { Broken, Counting, Folders, Rough, Squarer, Tally } from './fixtures/work.js'
 import { place } from './helpers.js'
 
@@ -183,17 +183,10 @@ it('a step that cannot store does not keep those after it from their workers', a
     steps: [step, new Tally({ notes, name: 'last', infra: { folder: last, backend: 'debug' } })],
   })
   await step.run(100)
-  const real = fs.writeSync as (...args: unknown[]) => number
-  const isFull = (fd: unknown): boolean => fs.readlinkSync(`/proc/self/fd/${fd}`).startsWith(first)
   const warnings: string[] = []
   vi.spyOn(process, 'emitWarning').mockImplementation((text) => void warnings.push(String(text)))
   {
-    using _ = patchFs({
-      writeSync: (...args: unknown[]) => {
-        if (isFull(args[0])) throw systemError('ENOSPC', 'write')
-        return real(...args)
-      },
-    })
+    using _ = full(first)
     expect(await chain.runMany([1, 2]).toArray()).toEqual([3, 4])
     expect(await step.run(5)).toBe(6)
   }

@@ -4,12 +4,15 @@ import * as path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Chain, Config, type ExecMode, MapInfra, map, Step, toArray } from 'curio'
 import { BytesCacher, DirectoryCacher } from 'curio/cachers'
-import { afterEach, describe, expect, it, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { failure } from '../experiment/helpers.js'
-import { failing, patchFs, systemError } from '../helpers/faults.js'
+import { failing, full, patchFs } from '../helpers/faults.js'
 import { Told } from './fixtures/work.js'
 import { place } from './helpers.js'
 
+beforeEach(() => {
+  vi.spyOn(process, 'emitWarning').mockReturnValue()
+})
 afterEach(() => vi.restoreAllMocks())
 
 /** Two steps, the second in workers, and what each of them multiplies by. */
@@ -26,18 +29,6 @@ function pair(backend: string) {
     return new Chain({ steps: [nested ? new Chain({ steps: [first] }) : first, last] })
   }
   return { say, make, computed, folders }
-}
-
-/** Nothing can be written to a folder until the scope ends. */
-function full(folder: string): Disposable {
-  vi.spyOn(process, 'emitWarning').mockReturnValue()
-  const real = fs.writeSync as (...args: unknown[]) => number
-  return patchFs({
-    writeSync: (...args: unknown[]) => {
-      if (fs.readlinkSync(`/proc/self/fd/${args[0]}`).startsWith(folder)) throw systemError('ENOSPC', 'write')
-      return real(...args)
-    },
-  })
 }
 
 describe.each(['processpool', 'threadpool', 'debug'])('what comes before a worker: %s', (backend) => {
@@ -170,7 +161,6 @@ describe('bytes', () => {
     const infra = isStored ? { folder } : { keepInRam: true }
     if (isStored) await toArray(new Reuses({ infra }).process([5]))
     using _ = isStored ? failing('writeSync', 'ENOSPC') : patchFs({})
-    vi.spyOn(process, 'emitWarning').mockReturnValue()
     const all = await toArray(new Reuses({ infra }).process([1, 1, 2, 1]))
     for (const [i, one] of all.entries()) one.fill(90 + i)
     expect(all.map((one) => one[0])).toEqual([90, 91, 92, 93])

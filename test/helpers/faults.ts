@@ -23,6 +23,17 @@ export function systemError(code: string, call = 'test'): NodeJS.ErrnoException 
   return Object.assign(new Error(`${code}: made by a test, ${call}`), { code, errno: -1, syscall: call })
 }
 
+/** Nothing can be written to files under a folder until the scope ends. */
+export function full(folder: string): Disposable {
+  const real = fs.writeSync as (...args: unknown[]) => number
+  return patchFs({
+    writeSync: (...args: unknown[]) => {
+      if (fs.readlinkSync(`/proc/self/fd/${args[0]}`).startsWith(folder)) throw systemError('ENOSPC', 'write')
+      return real(...args)
+    },
+  })
+}
+
 /** Makes the `nth` call (from 0) of one function fail; `nth` undefined: every call. Counts the calls. */
 export function failing(
   name:

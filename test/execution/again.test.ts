@@ -73,7 +73,7 @@ describe('items whose bytes are gone', () => {
     expect(fs.readFileSync(path.join(all[520]!.path, 'f7'), 'utf8')).toBe('520 7')
     await toArray(make().process(range(521)))
     expect(computed()).toHaveLength(525)
-  }, 60_000)
+  }, 180_000)
   it.each(['debug', 'threadpool'])('are computed again by a worker: %s', async (cluster) => {
     const { notes, folder, computed } = place()
     const go = (): Promise<unknown> => toArray(new Folders({ notes, infra: { folder, cluster } }).process([0]))
